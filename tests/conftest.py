@@ -1,0 +1,76 @@
+"""Fixtures and rules of every test: real data or a loud skip, fixed seeds, slow tests last."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+SEED = 20_150_803
+
+hypothesis_settings.register_profile("vitrina", deadline=None, derandomize=True)
+hypothesis_settings.load_profile("vitrina")
+
+_skipped_for_data: list[str] = []
+
+
+def _real_data() -> Path:
+    """Folder of the real extracts: VITRINA_DATA, else shared/data beside the repository."""
+    return Path(os.environ.get("VITRINA_DATA") or ROOT.parent / "shared" / "data").resolve()
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of the real data extracts; skips the test loudly when there is none."""
+    folder = _real_data()
+    if not (folder / "retailrocket" / "events.csv.gz").is_file():
+        pytest.skip(f"REAL DATA MISSING: no retailrocket/events.csv.gz under {folder}; set VITRINA_DATA")
+    return folder
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator that starts from the same seed in every test."""
+    return np.random.default_rng(SEED)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test writes the developer's state folder or reports usage to anyone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VITRINA_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.setenv("MPLBACKEND", "agg")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seeds() -> None:
+    """Libraries that draw from the global generators draw the same in every run."""
+    random.seed(SEED)
+    np.random.seed(SEED)  # noqa: NPY002  third parties (implicit, scipy) read the global state
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first; the sort is stable, so files keep their order."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and "REAL DATA MISSING" in str(report.longrepr):
+        _skipped_for_data.append(report.nodeid)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _skipped_for_data:
+        terminalreporter.section("REAL DATA MISSING", sep="!", red=True, bold=True)
+        terminalreporter.write_line(
+            f"{len(_skipped_for_data)} tests did not run because {_real_data()} holds no extracts. "
+            "Set VITRINA_DATA to the folder that has retailrocket/events.csv.gz."
+        )
