@@ -42,7 +42,8 @@ def main(constraints: Path | None) -> None:
         header = HEADER.format(extras=", ".join(("core", *FILES[name])))
         (ROOT / name).write_text(header + text, encoding="utf-8")
     project = ROOT / "pyproject.toml"
-    project.write_text(PINNED_BLOCK.sub(lambda _: block, project.read_text(encoding="utf-8")), encoding="utf-8")
+    described = project.read_text(encoding="utf-8")
+    project.write_text(PINNED_BLOCK.sub(lambda _: block, described, count=1), encoding="utf-8")
 
 
 if __name__ == "__main__":
