@@ -1,0 +1,93 @@
+"""Item-item matrices: for each item its best neighbours, best first. The common currency of most candidate sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """CSR over items: row i holds `items[indptr[i]:indptr[i + 1]]` int32 with `weights` float32, descending."""
+
+    indptr: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+
+    @classmethod
+    def from_pairs(
+        cls, source: npt.NDArray[np.int32], target: npt.NDArray[np.int32], weight: npt.NDArray[np.float32], *, items: int
+    ) -> Neighbours:
+        """From triplets in any order; a tie goes to the smaller target."""
+        order = np.lexsort((target, -weight, source))
+        indptr = np.zeros(items + 1, np.int64)
+        np.cumsum(np.bincount(source, minlength=items), out=indptr[1:])
+        return cls(indptr=indptr, items=target[order].astype(np.int32), weights=weight[order].astype(np.float32))
+
+    @property
+    def rows(self) -> int:
+        return len(self.indptr) - 1
+
+    def of(self, item: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Neighbours of one item and their weights, best first."""
+        span = slice(self.indptr[item], self.indptr[item + 1])
+        return self.items[span], self.weights[span]
+
+
+def best_products(
+    left: sp.csr_array, right: sp.csr_array, *, keep: int, rows_at_once: int = 4096
+) -> Neighbours:
+    """The `keep` largest off-diagonal entries of each row of left @ right, without holding the product.
+
+    left (items, n), right (n, items), both float32; only positive entries are kept.
+    """
+    items = left.shape[0]
+    indptr = np.zeros(items + 1, np.int64)
+    targets, weights = [], []
+    for start in range(0, items, rows_at_once):
+        block = (left[start : start + rows_at_once] @ right).tocsr()
+        lengths, block_items, block_weights = _best_of_rows(block.indptr, block.indices, block.data, start, keep)
+        indptr[start + 1 : start + 1 + len(lengths)] = lengths
+        targets.append(block_items)
+        weights.append(block_weights)
+    np.cumsum(indptr, out=indptr)
+    return Neighbours(indptr=indptr, items=np.concatenate(targets), weights=np.concatenate(weights))
+
+
+@numba.njit(cache=True)
+def _best_of_rows(indptr, columns, data, first_row, keep):  # type: ignore[no-untyped-def]  # compiled
+    """Per row: the `keep` largest positive entries off the diagonal, descending, ties to the smaller column."""
+    rows = len(indptr) - 1
+    lengths = np.zeros(rows, np.int64)
+    out_items = np.empty(min(len(columns), rows * keep), np.int32)
+    out_weights = np.empty(min(len(columns), rows * keep), np.float32)
+    filled = 0
+    for row in range(rows):
+        begin = filled
+        for p in range(indptr[row], indptr[row + 1]):
+            column, value = columns[p], data[p]
+            if column == first_row + row or value <= 0.0:
+                continue
+            full = filled - begin == keep
+            if full:
+                worst = out_weights[filled - 1]
+                if value < worst or (value == worst and column > out_items[filled - 1]):
+                    continue
+                spot = filled - 1
+            else:
+                spot = filled
+                filled += 1
+            while spot > begin and (
+                out_weights[spot - 1] < value or (out_weights[spot - 1] == value and out_items[spot - 1] > column)
+            ):
+                out_weights[spot] = out_weights[spot - 1]
+                out_items[spot] = out_items[spot - 1]
+                spot -= 1
+            out_weights[spot] = value
+            out_items[spot] = column
+        lengths[row] = filled - begin
+    return lengths, out_items[:filled].copy(), out_weights[:filled].copy()
