@@ -26,7 +26,17 @@ PINNED_BLOCK = re.compile(r"(?<=^constraint-dependencies = \[\n).*?(?=^\])", re.
 
 def resolve(extras: tuple[str, ...], constraints: Path | None) -> str:
     """Exact versions, one a line, for Python 3.11 and later on every platform."""
-    command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--universal", "--python-version", "3.11"]
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "compile",
+        "pyproject.toml",
+        "--universal",
+        "--python-version",
+        "3.11",
+    ]
     command += ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
     command += [part for extra in extras for part in ("--extra", extra)]
     if constraints is not None:

@@ -1,0 +1,233 @@
+"""The shape of the library, read from its source: order of the stages, seams, clocks, sizes, public names."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = ROOT / "vitrina"
+
+BASE = ("errors", "telemetry", "engine", "storage")
+STAGES = (
+    *("events", "features", "candidates", "ranking", "recommend", "evaluation", "registry", "serving", "scenarios"),
+    *("pipeline", "cli"),
+)
+IBIS_ALLOWED = {"engine", "events", "features", "candidates"}
+OUTSIDE = {"app", "airflow", "steps", "fastapi", "starlette"}
+HEAVY = {"torch", "torch_geometric", "pyspark", "mlflow", "implicit"}
+RUN_BY_MLFLOW = {"registry/pyfunc_code.py"}  # models from code: mlflow runs the file, the library never imports it
+NOT_IN_SERVICE = {*HEAVY, "ibis", "duckdb", "pandas", "optuna", "matplotlib", "alembic", "sqlalchemy"}
+CLOCKS_ALLOWED = {"cli", "pipeline"}
+CLOCK_CALLS = {"now", "utcnow", "today", "time", "time_ns"}
+LONGEST_FILE = 350
+
+# What each package offers to the others; an import from deeper inside is private to its stage.
+PUBLIC_NAMES: dict[str, tuple[str, ...]] = {}
+
+MODULE_IN_STRING = re.compile(r"vitrina\.([a-z_]+)(\.\w+)*(:\w+)?")
+
+
+class Import(NamedTuple):
+    """One imported module, dotted and absolute, with where it stands."""
+
+    module: str
+    line: int
+    at_import_time: bool
+
+
+def library_files() -> list[Path]:
+    return sorted(LIBRARY.rglob("*.py"))
+
+
+def stage_of(path: Path) -> str:
+    """Folder or module directly under vitrina/ that the file belongs to; "" for vitrina/__init__.py."""
+    top = path.relative_to(LIBRARY).parts[0]
+    return "" if top == "__init__.py" else top.removesuffix(".py")
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def absolute(node: ast.ImportFrom, path: Path) -> str:
+    if not node.level:
+        return node.module or ""
+    package = path.relative_to(ROOT).with_suffix("").parts[: -node.level]
+    return ".".join((*package, *((node.module,) if node.module else ())))
+
+
+def imports_under(node: ast.AST, path: Path, *, at_import_time: bool) -> Iterator[Import]:
+    """Every import below `node`: plain, from, relative, inside functions, and module paths kept in strings."""
+    for child in ast.iter_child_nodes(node):
+        runs = at_import_time and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            runs = False
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, child.lineno, runs) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            module = absolute(child, path)
+            yield from (Import(f"{module}.{alias.name}", child.lineno, runs) for alias in child.names)
+        elif isinstance(child, ast.Constant) and isinstance(child.value, str):
+            named = MODULE_IN_STRING.fullmatch(child.value)
+            if named and named[1] in (*BASE, *STAGES):
+                yield Import(child.value.partition(":")[0], child.lineno, at_import_time=False)
+        else:
+            yield from imports_under(child, path, at_import_time=runs)
+
+
+@cache
+def imports_of(path: Path) -> tuple[Import, ...]:
+    return tuple(imports_under(tree_of(path), path, at_import_time=True))
+
+
+def allowed_stages(stage: str) -> set[str]:
+    if not stage:
+        return set()
+    if stage in BASE:
+        return set(BASE)
+    return {*BASE, *STAGES[: STAGES.index(stage) + 1]}
+
+
+def forward_imports(imports: Iterable[Import], stage: str) -> list[str]:
+    """Those imports of the library that `stage` may not make, as "line N: module"."""
+    allowed = allowed_stages(stage) | {"__version__"}
+    return [
+        f"line {line}: {module}"
+        for module, line, _ in imports
+        if module.startswith("vitrina.") and module.split(".")[1] not in allowed
+    ]
+
+
+def clock_faults(path: Path) -> list[str]:
+    """Uses of the wall clock, called or only named."""
+    faults = []
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Attribute) and node.attr in CLOCK_CALLS:
+            owner = ast.unparse(node.value).rpartition(".")[2]
+            if node.attr in {"now", "utcnow", "today"} or owner == "time":
+                faults.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
+        elif isinstance(node, ast.ImportFrom) and node.module == "time":
+            faults += [f"{path.name}:{node.lineno}: {a.name}" for a in node.names if a.name in CLOCK_CALLS]
+    return faults
+
+
+def environment_faults(path: Path) -> list[str]:
+    faults = []
+    for node in ast.walk(tree_of(path)):
+        named = (isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv", "putenv"}) or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "os"
+            and any(alias.name in {"environ", "getenv"} for alias in node.names)
+        )
+        if named:
+            faults.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    return faults
+
+
+def test_every_file_of_the_library_has_a_place_in_the_order() -> None:
+    strangers = {stage_of(path) for path in library_files()} - {"", *BASE, *STAGES}
+    assert not strangers, f"not in the order of the stages: {sorted(strangers)}"
+
+
+def test_stages_import_only_themselves_earlier_stages_and_the_base() -> None:
+    faults = {
+        str(path.relative_to(ROOT)): forward_imports(imports_of(path), stage_of(path)) for path in library_files()
+    }
+    assert {name: found for name, found in faults.items() if found} == {}
+
+
+def test_the_library_knows_neither_the_service_nor_the_scheduler() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {module}"
+        for path in library_files()
+        for module, line, _ in imports_of(path)
+        if module.split(".")[0] in OUTSIDE
+    ]
+    assert found == []
+
+
+def test_ibis_stays_where_tables_are_built() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in library_files()
+        for module, line, _ in imports_of(path)
+        if module.split(".")[0] == "ibis" and stage_of(path) not in IBIS_ALLOWED
+    ]
+    assert found == []
+
+
+def test_heavy_packages_are_imported_inside_the_functions_that_need_them() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {module}"
+        for path in library_files()
+        for module, line, at_import_time in imports_of(path)
+        if at_import_time and module.split(".")[0] in HEAVY and str(path.relative_to(LIBRARY)) not in RUN_BY_MLFLOW
+    ]
+    assert found == []
+
+
+def test_the_service_runs_without_the_training_stack() -> None:
+    code = "import sys, app.main; print(*sys.modules)"
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    assert NOT_IN_SERVICE & {name.partition(".")[0] for name in process.stdout.split()} == set()
+
+
+def test_the_library_reads_no_environment() -> None:
+    assert [fault for path in library_files() if stage_of(path) != "cli" for fault in environment_faults(path)] == []
+
+
+def test_the_library_reads_no_clock() -> None:
+    faults = [fault for path in library_files() if stage_of(path) not in CLOCKS_ALLOWED for fault in clock_faults(path)]
+    assert faults == []
+
+
+def test_files_stay_short() -> None:
+    folders = ("vitrina", "app", "airflow", "benchmarks", "mlflow_server", "requirements", "tests")
+    sizes = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert {name: lines for name, lines in sizes.items() if lines > LONGEST_FILE} == {}
+
+
+def test_every_package_has_its_public_names_pinned() -> None:
+    packages = {".".join(path.parent.relative_to(ROOT).parts) for path in LIBRARY.glob("*/__init__.py")}
+    assert set(PUBLIC_NAMES) == packages
+
+
+@pytest.mark.parametrize("package", sorted(PUBLIC_NAMES))
+def test_public_names_are_pinned_and_exist(package: str) -> None:
+    module = importlib.import_module(package)
+    assert tuple(sorted(getattr(module, "__all__", ()))) == tuple(sorted(PUBLIC_NAMES[package]))
+    assert [name for name in PUBLIC_NAMES[package] if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "source", "expected"),
+    [
+        ("ranking/x.py", "from vitrina.serving import lists", 1),
+        ("ranking/x.py", "def late():\n    from ..serving import lists", 1),
+        ("ranking/x.py", "import vitrina.cli", 1),
+        ("ranking/x.py", "STEP = 'vitrina.pipeline:train'", 1),
+        ("ranking/x.py", "from vitrina import scenarios", 1),
+        ("ranking/x.py", "from vitrina.candidates import als\nfrom .trees import Trees\nfrom vitrina import errors", 0),
+        ("telemetry/x.py", "from vitrina.events import schema", 1),
+        ("cli.py", "from vitrina import pipeline, __version__", 0),
+    ],
+)
+def test_the_order_check_sees_planted_imports(place: str, source: str, expected: int) -> None:
+    path = LIBRARY / place
+    imports = imports_under(ast.parse(source), path, at_import_time=True)
+    assert len(forward_imports(imports, stage_of(path))) == expected

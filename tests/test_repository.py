@@ -1,0 +1,161 @@
+"""What is tracked, packaged, pinned and written about: the repository as a newcomer's machine meets it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from app.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+REQUIREMENT_FILES = ("requirements.txt", "requirements-serve.txt", "requirements-dev.txt")
+EXTRAS_OF_FILE = {
+    "requirements.txt": ("serve", "pipeline"),
+    "requirements-serve.txt": ("serve",),
+    "requirements-dev.txt": ("serve", "pipeline", "dev"),
+}
+STRAY = re.compile(r"(^|/)(uv\.lock|\.env|mlruns/.*|catboost_info/.*|[^/]*\.(pkl|pickle|db|sqlite|whl))$")
+MACHINE_PATH = re.compile(r"(?<![\w.>}\])*~-])/(root|home|work|tmp)/\w")
+# Inside an image a path belongs to the image, not to a machine.
+IMAGE_FILE = re.compile(r"(^|/)(Dockerfile[^/]*|docker-compose[^/]*\.yaml)$")
+ADDRESS = re.compile(r"https?://|file:|--(extra-)?index-url|--find-links|--trusted-host|(^|\s)-[if]\s", re.MULTILINE)
+SETTING = re.compile(r"\bVITRINA_[A-Z][A-Z_]*[A-Z]\b")
+MARKDOWN_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
+CODE_BLOCK = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+
+
+@cache
+def tracked() -> tuple[str, ...]:
+    """Paths under version control; without a checkout (an unpacked archive) there is nothing to judge."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("NOT A CHECKOUT: the tracked files cannot be listed here")
+    command = ["git", "-C", str(ROOT), "ls-files", "-z"]
+    names = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split("\0")
+    return tuple(name for name in names if name and (ROOT / name).is_file())
+
+
+@cache
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def declared(extras: tuple[str, ...]) -> list[Requirement]:
+    """Requirements of the core and the named extras."""
+    meta = project()["project"]
+    texts = [*meta["dependencies"], *(text for extra in extras for text in meta["optional-dependencies"][extra])]
+    return [Requirement(text) for text in texts]
+
+
+def pins(name: str) -> dict[str, str]:
+    """Distribution -> version of a compiled file."""
+    found = {}
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            requirement = Requirement(line)
+            found[canonicalize_name(requirement.name)] = str(requirement.specifier).removeprefix("==")
+    return found
+
+
+def test_the_package_list_is_what_is_on_disk() -> None:
+    on_disk = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for top in ("vitrina", "app")
+        for path in (ROOT / top).rglob("__init__.py")
+    }
+    assert set(project()["tool"]["setuptools"]["packages"]) == on_disk
+
+
+def test_nothing_is_tracked_that_a_machine_makes_or_a_secret_lives_in() -> None:
+    assert [name for name in tracked() if STRAY.search(name)] == []
+
+
+def test_nothing_is_tracked_from_outside_the_project() -> None:
+    assert [name for name in tracked() if (ROOT / name).is_symlink()] == []
+    assert not (ROOT / "airflow" / "__init__.py").exists(), "it would hide the installed package airflow"
+
+
+def test_no_file_names_a_path_of_one_machine() -> None:
+    found = []
+    for name in tracked():
+        if name.startswith("tests/") or IMAGE_FILE.search(name):
+            continue
+        text = (ROOT / name).read_bytes().decode("utf-8", errors="replace")
+        found += [f"{name}: {match.group()}" for match in MACHINE_PATH.finditer(text)]
+    assert found == []
+
+
+@pytest.mark.parametrize("name", REQUIREMENT_FILES)
+def test_requirement_files_name_no_address(name: str) -> None:
+    assert ADDRESS.findall((ROOT / name).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("name", REQUIREMENT_FILES)
+def test_requirement_files_hold_what_pyproject_asks_for(name: str) -> None:
+    pinned = pins(name)
+    for requirement in declared(EXTRAS_OF_FILE[name]):
+        version = pinned.get(canonicalize_name(requirement.name))
+        assert version is not None, f"{requirement.name} is not in {name}: run `make requirements`"
+        assert requirement.specifier.contains(version), f"{requirement} against {version} in {name}"
+
+
+@pytest.mark.parametrize("name", REQUIREMENT_FILES)
+def test_uv_and_pip_get_the_same_versions(name: str) -> None:
+    for_uv = dict(text.split("==") for text in project()["tool"]["uv"]["constraint-dependencies"])
+    assert {package: for_uv.get(package) for package in pins(name)} == pins(name)
+
+
+def test_the_service_is_installed_without_the_training_stack() -> None:
+    heavy = {"mlflow", "mlflow-skinny", "implicit", "torch", "ibis-framework", "duckdb", "optuna", "matplotlib"}
+    assert heavy.isdisjoint(pins("requirements-serve.txt"))
+
+
+def test_every_imported_package_is_declared() -> None:
+    names = {canonicalize_name(requirement.name) for requirement in declared(("serve", "pipeline", "spark", "reviews"))}
+    providers = importlib.metadata.packages_distributions()
+    undeclared = set()
+    for path in (path for top in ("vitrina", "app") for path in (ROOT / top).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                tops = {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                tops = {(node.module or "").partition(".")[0]}
+            else:
+                continue
+            for top in tops - {"vitrina", "app"} - set(sys.stdlib_module_names):
+                distributions = {canonicalize_name(found) for found in providers.get(top, [top])}
+                if distributions.isdisjoint(names):
+                    undeclared.add(f"{path.relative_to(ROOT)}:{node.lineno}: {top}")
+    assert undeclared == set()
+
+
+def test_every_setting_is_documented_and_every_documented_setting_exists() -> None:
+    sources = [
+        ROOT / "tests" / "conftest.py",
+        *(path for top in ("vitrina", "app") for path in (ROOT / top).rglob("*.py")),
+    ]
+    used = {f"VITRINA_{field.upper()}" for field in Settings.model_fields}
+    used |= {name for path in sources for name in SETTING.findall(path.read_text(encoding="utf-8"))}
+    assert set(SETTING.findall((ROOT / "docs" / "settings.md").read_text(encoding="utf-8"))) == used
+
+
+def test_relative_links_of_the_pages_lead_somewhere() -> None:
+    broken = []
+    for name in (name for name in tracked() if name.endswith(".md")):
+        text = CODE_BLOCK.sub("", (ROOT / name).read_text(encoding="utf-8"))
+        for target in MARKDOWN_LINK.findall(text):
+            if "://" in target or target.startswith(("#", "mailto:")):
+                continue
+            if not ((ROOT / name).parent / target.partition("#")[0]).exists():
+                broken.append(f"{name}: {target}")
+    assert broken == []
