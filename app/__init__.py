@@ -1,0 +1,1 @@
+"""The HTTP side: translation between requests and `vitrina`, settings from the environment, and the server."""

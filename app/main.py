@@ -1,0 +1,95 @@
+"""`create_app(settings)`: wires routes, errors, metrics and the watcher; owns nothing before its lifespan starts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from anyio import to_thread
+from fastapi import Depends, FastAPI
+
+from app import errors, recommendations, status
+from app.documentation import describe
+from app.measured import Measured
+from app.schemas import ErrorAnswer
+from app.service import Service
+from app.settings import Settings
+from vitrina.serving.copies import Copies
+from vitrina.serving.state import LoadedModel
+from vitrina.serving.watcher import ChampionSource, Watcher
+from vitrina.telemetry.metrics import ServiceMetrics
+
+PATHS = frozenset({"/", "/recommendations", "/similar_items", "/healthz", "/readyz", "/metrics", "/models", "/docs", "/openapi.json"})
+
+
+def wall_clock() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def create_app(
+    settings: Settings,
+    *,
+    source: ChampionSource | None = None,
+    load: Callable[[Path], LoadedModel] | None = None,
+    clock: Callable[[], int] = wall_clock,
+) -> FastAPI:
+    """The service. `source` (where champions come from) and `load` (how a model folder is read) default to the real ones."""
+    metrics = ServiceMetrics(folder=os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+    service = Service(settings=settings, metrics=metrics, clock=clock)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watcher = Watcher(
+            served=service.served,
+            source=source or champion_source(settings),
+            load=load or model_loader(),
+            copies=Copies(settings.copies_root),
+            lists_root=settings.lists_root,
+            metrics=metrics,
+            clock=clock,
+            every=settings.poll_seconds,
+        )
+        await to_thread.run_sync(watcher.start)
+        yield
+        await to_thread.run_sync(watcher.stop)
+
+    app = FastAPI(title="Vitrina", version=_version(), lifespan=lifespan, redirect_slashes=False, redoc_url=None)
+    app.state.service = service
+    app.add_middleware(Measured, metrics=metrics, paths=PATHS)
+    errors.install(app, metrics)
+    app.router.routes[:0] = recommendations.routes(service)
+    app.include_router(status.open_routes)
+    if settings.admin_token is None:
+        app.include_router(status.admin_routes)
+    else:
+        refused = {401: {"model": ErrorAnswer}, 403: {"model": ErrorAnswer}}
+        app.include_router(status.admin_routes, dependencies=[Depends(status.admin)], responses=refused)  # type: ignore[arg-type]  # FastAPI's key type is a union
+    describe(app, service)
+    return app
+
+
+def champion_source(settings: Settings) -> ChampionSource:
+    """The registry as the service reads it: without mlflow."""
+    from vitrina.registry.reader import open_reader
+
+    uri = settings.registry_uri or f"sqlite:///{(settings.home / 'mlflow.db').absolute()}"
+    return open_reader(uri, settings.registered_model)
+
+
+def model_loader() -> Callable[[Path], LoadedModel]:
+    """The real loader; imported late, because it compiles."""
+    from vitrina.serving.loading import load_model
+
+    return load_model
+
+
+def _version() -> str:
+    try:
+        return version("vitrina")
+    except PackageNotFoundError:
+        return "0.0.0"

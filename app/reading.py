@@ -1,0 +1,183 @@
+"""Reads a request without a framework: the query string, a bounded body, ids in the model's type.
+
+The hot routes use it because a dependency-injected handler costs more than the answer itself. Every fault is a
+`RequestError` that names the field.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
+
+import orjson
+from starlette.types import Receive, Scope
+
+from app.errors import too_large
+from vitrina.errors import RequestError
+from vitrina.serving.answer import Ask, Id
+
+MAX_K = 100
+DEFAULT_K = 10
+MAX_SESSION = 200
+MAX_EXCLUDE = 1000
+MAX_CATEGORIES = 100
+MAX_ID_LENGTH = 128
+INT64 = 2**63
+DRAINED_BYTES = 32 * 1024 * 1024
+
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+_K = re.compile(r"[1-9][0-9]{0,2}")
+IdKind = Literal["int", "str"]
+
+
+def query_fields(raw: bytes) -> dict[str, str]:
+    """The decoded fields of a query string. `RequestError` for a field given twice or bytes that are not utf-8."""
+    fields: dict[str, str] = {}
+    for pair in raw.split(b"&"):
+        if not pair:
+            continue
+        key, _, value = pair.partition(b"=")
+        if b"%" in pair or b"+" in pair:
+            key, value = unquote_to_bytes(key.replace(b"+", b" ")), unquote_to_bytes(value.replace(b"+", b" "))
+        try:
+            name, text = key.decode(), value.decode()
+        except UnicodeDecodeError as error:
+            raise RequestError("not utf-8", field="query", remedy="Percent-encode the text as utf-8") from error
+        if name in fields:
+            raise RequestError("given twice", field=name, remedy="Give it once")
+        fields[name] = text
+    return fields
+
+
+def query_id(fields: dict[str, str], name: str, kind: IdKind) -> Id:
+    """A required id in the model's type."""
+    text = fields.get(name)
+    if not text:
+        raise RequestError("missing", field=name, remedy=f"Add {name}=... to the query")
+    if kind == "int":
+        if _INTEGER.fullmatch(text) and -INT64 <= (number := int(text)) < INT64:
+            return number
+        raise RequestError("not an integer of 64 bits", field=name, remedy="The model's ids are integers; send one such as 17")
+    return _text_id(text, name)
+
+
+def query_k(fields: dict[str, str]) -> int:
+    """How many items: 1 .. 100, 10 when not given."""
+    text = fields.get("k")
+    if text is None:
+        return DEFAULT_K
+    if _K.fullmatch(text) and int(text) <= MAX_K:
+        return int(text)
+    raise RequestError(f"not an integer from 1 to {MAX_K}", field="k", remedy="Send for example k=10")
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The body, at most `limit` bytes; of a longer one nothing is kept, and it is refused with 413."""
+    length: bytes | None = None
+    chunked = waits = False
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            length = value
+        elif name == b"transfer-encoding":
+            chunked = True
+        elif name == b"expect":
+            waits = True
+    if not chunked and (length is None or length == b"0"):
+        return b""
+    if length is not None and (not length.isdigit() or int(length) > limit):
+        if not waits:
+            await _drain(receive)
+        raise too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RequestError("cut off", field="body", remedy="Send the whole body")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            parts.clear()
+            if message.get("more_body"):
+                await _drain(receive)
+            raise too_large(limit)
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _drain(receive: Receive) -> None:
+    """Lets a sender finish, so that it reads the refusal instead of a reset; the bytes are dropped, and not without end."""
+    dropped = 0
+    while dropped <= DRAINED_BYTES:
+        message = await receive()
+        dropped += len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return
+
+
+def read_ask(user: Id, k: int, body: bytes, item_kind: IdKind) -> Ask:
+    """The request that query and JSON body make up; an empty body is none."""
+    if not body:
+        return Ask(user=user, k=k)
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(
+            f"not JSON at line {error.lineno}, column {error.colno}", field="body", remedy="Send a JSON object, or no body"
+        ) from error
+    if not isinstance(content, dict):
+        raise RequestError("not a JSON object", field="body", remedy='Send for example {"session": [17]}')
+    _only(content, {"session", "exclude", "filter"}, "body")
+    rules = content.get("filter", {})
+    if not isinstance(rules, dict):
+        raise RequestError("not a JSON object", field="filter", remedy='Send for example {"available": true}')
+    _only(rules, {"category", "available"}, "filter")
+    available = rules.get("available", False)
+    if not isinstance(available, bool):
+        raise RequestError("not true or false", field="filter.available", remedy="Send true, or leave it out")
+    return Ask(
+        user=user,
+        k=k,
+        session=_ids(content.get("session", []), "session", item_kind, MAX_SESSION),
+        exclude=_ids(content.get("exclude", []), "exclude", item_kind, MAX_EXCLUDE),
+        category=_categories(rules["category"]) if "category" in rules else None,
+        available=available,
+    )
+
+
+def _only(content: dict[str, Any], known: set[str], where: str) -> None:
+    if not content.keys() <= known:
+        raise RequestError("a field that is not known", field=where, remedy=f"Known fields: {', '.join(sorted(known))}")
+
+
+def _ids(value: object, field: str, kind: IdKind, most: int) -> tuple[Id, ...]:
+    if not isinstance(value, list):
+        raise RequestError("not a list of item ids", field=field, remedy="Send for example [17, 4]")
+    if len(value) > most:
+        raise RequestError(f"over {most} items", field=field, remedy="Send the most recent ones")
+    if kind == "int":
+        for id in value:
+            if type(id) is not int or not -INT64 <= id < INT64:
+                raise RequestError("an item id that is no integer of 64 bits", field=field, remedy="The model's ids are integers")
+        return tuple(value)
+    return tuple(_text_id(id, field) for id in value)
+
+
+def _text_id(value: object, field: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH:
+        raise RequestError(
+            f"an id that is not text of 1 to {MAX_ID_LENGTH} characters", field=field, remedy="The model's ids are strings"
+        )
+    return value
+
+
+def _categories(value: object) -> tuple[int, ...]:
+    values = value if isinstance(value, list) else [value]
+    if not 0 < len(values) <= MAX_CATEGORIES:
+        raise RequestError(f"not 1 to {MAX_CATEGORIES} categories", field="filter.category", remedy="Send an id or a list of ids")
+    for one in values:
+        if type(one) is not int or not -INT64 <= one < INT64:
+            raise RequestError("a category that is no integer of 64 bits", field="filter.category", remedy="Send category ids")
+    return tuple(sorted(set(values)))

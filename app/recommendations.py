@@ -1,0 +1,82 @@
+"""POST /recommendations and GET /similar_items: bare ASGI endpoints, because the framework would cost more than the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from app.reading import query_fields, query_id, query_k, read_ask, read_body
+from app.service import Service
+from vitrina.errors import UnknownItemError
+from vitrina.serving.answer import NOTHING, answer
+from vitrina.serving.state import Rows, ServingState
+
+
+class Recommendations:
+    """Top k items for a user, optionally for a session, under rules."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._service
+        body = await read_body(scope, receive, service.settings.max_body_bytes)
+        state = service.state()
+        fields = query_fields(scope["query_string"])
+        ask = read_ask(query_id(fields, "user_id", state.user_kind), query_k(fields), body, state.items.kind)
+        found = answer(state, ask, now=service.clock(), metrics=service.metrics)
+        content: dict[str, Any] = {
+            "recs": _ids(state, found.items),
+            "scores": found.scores,
+            "source": found.source,
+            "model_version": state.version,
+            "recommendation_id": service.answer_ids.next(),
+        }
+        if state.lists is not None:
+            content["lists_version"] = state.lists.version
+        if found.ignored:
+            content["ignored"] = found.ignored
+        await send_json(send, content)
+
+
+class SimilarItems:
+    """Items like a given one."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state = self._service.state()
+        fields = query_fields(scope["query_string"])
+        item, k = query_id(fields, "item_id", state.items.kind), query_k(fields)
+        row = state.items.index_of(item)
+        if row < 0:
+            raise UnknownItemError("the catalogue of the served model does not hold this item. Send an item id from its log")
+        rows, scores = state.recommender.similar(row, k)
+        await send_json(send, {"recs": _ids(state, rows), "scores": scores, "model_version": state.version})
+
+
+def routes(service: Service) -> list[Route]:
+    """Both spellings of each path, so that neither is redirected."""
+    recommend, similar = Recommendations(service), SimilarItems(service)
+    return [
+        Route("/recommendations", recommend, methods=["POST"]),
+        Route("/recommendations/", recommend, methods=["POST"]),
+        Route("/similar_items", similar, methods=["GET"]),
+        Route("/similar_items/", similar, methods=["GET"]),
+    ]
+
+
+async def send_json(send: Send, content: dict[str, Any]) -> None:
+    """Answers 200; numpy arrays become JSON lists."""
+    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _ids(state: ServingState, rows: Rows) -> Any:
+    return state.items.ids[rows] if state.items.kind == "int" else state.items.ids_of(rows if len(rows) else NOTHING)

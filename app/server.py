@@ -1,0 +1,74 @@
+"""Starts the service: uvicorn for one worker, gunicorn with uvicorn workers for several.
+
+Both finish the requests that are under way on SIGINT and SIGTERM. With several workers the metrics are kept in files of a
+folder of this start, so that any worker can tell the sum; it is removed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+from app.settings import Settings
+
+GRACE_SECONDS = 30
+
+
+def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
+    """Serves until a signal ends it."""
+    if workers == 1:
+        _run_one(settings, host, port)
+    else:
+        with tempfile.TemporaryDirectory(prefix="vitrina-metrics-") as folder:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read by prometheus_client when a worker imports it
+            _run_several(settings, host, port, workers, folder)
+
+
+def _run_one(settings: Settings, host: str, port: int) -> None:
+    import uvicorn
+
+    from app.main import create_app
+
+    uvicorn.run(
+        create_app(settings),
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        log_level="info",
+    )
+
+
+def _run_several(settings: Settings, host: str, port: int, workers: int, folder: str) -> None:
+    from gunicorn.app.base import BaseApplication
+
+    class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+        def load_config(self) -> None:
+            options: dict[str, Any] = {
+                "bind": f"{host}:{port}",
+                "workers": workers,
+                "worker_class": "uvicorn_worker.UvicornWorker",
+                "graceful_timeout": GRACE_SECONDS,
+                "timeout": 120,
+                "keepalive": 5,
+                "child_exit": child_exit,
+                "control_socket_disable": True,
+            }
+            for name, value in options.items():
+                if name in self.cfg.settings:
+                    self.cfg.set(name, value)
+
+        def load(self) -> Any:
+            from app.main import create_app
+
+            return create_app(settings)
+
+    def child_exit(_server: Any, worker: Any) -> None:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(worker.pid, path=folder)
+
+    Server().run()

@@ -1,0 +1,33 @@
+"""Facts of the machine, read once from environment variables `VITRINA_*` at the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of the service. Every field is a variable: `home` is VITRINA_HOME."""
+
+    model_config = SettingsConfigDict(env_prefix="VITRINA_", frozen=True)
+
+    home: Path = Field(default=Path(".vitrina"), description="Folder of the embedded state.")
+    registry_uri: str | None = Field(
+        default=None, description="MLflow server (http://...) or store (sqlite:///...); unset: the one under VITRINA_HOME."
+    )
+    registered_model: str = Field(default="ranking_model", description="Registered model of the storefront.")
+    admin_token: SecretStr | None = Field(
+        default=None, description="Bearer token of the admin routes (/models); unset: they are open."
+    )
+    poll_seconds: float = Field(default=2.0, gt=0, le=3600, description="Pause between looks for a new champion or new lists.")
+    max_body_bytes: int = Field(default=65_536, ge=1024, description="Largest accepted request body.")
+
+    @property
+    def lists_root(self) -> Path:
+        return self.home / "objects" / "storefront" / "lists"
+
+    @property
+    def copies_root(self) -> Path:
+        return self.home / "serving"

@@ -1,0 +1,190 @@
+"""A small world with a known answer: a toy recommender that stores and loads like the real one, a registry in memory.
+
+Items 0 .. 19 (ids 100 .. 119) are bought in pairs (0 with 1, 2 with 3, ...); popularity falls with the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from vitrina.errors import RegistryError
+from vitrina.events.ids import IdMap
+from vitrina.features.history import Histories, History
+from vitrina.recommend.recommender import Catalogue, Ranked, Rules
+from vitrina.registry.model_format import StoredModel, read_model, write_model
+from vitrina.serving.copies import Copies
+from vitrina.serving.lists import publish_lists, write_lists
+from vitrina.serving.state import LoadedModel, Served, items_fingerprint
+from vitrina.serving.watcher import Watcher
+from vitrina.telemetry.metrics import ServiceMetrics
+
+ITEMS = 20
+AS_OF = 1_442_000_000_000
+NOW = AS_OF + 3_600_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRecommender:
+    """Scores an item by the most recent history item that it is paired with, then by popularity."""
+
+    items: IdMap
+    catalogue: Catalogue
+    pairs: npt.NDArray[np.float32]  # (items, items)
+    seen: list[tuple[History, int]] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, stored: StoredModel) -> PairRecommender:
+        catalogue = Catalogue(
+            category=stored.arrays["category"], available=stored.arrays["available"], parents=stored.arrays["parents"]
+        )
+        return cls(items=IdMap(np.array(stored.arrays["items"])), catalogue=catalogue, pairs=stored.arrays["pairs"])
+
+    def recommend(self, history: History, *, k: int, rules: Rules, as_of: int) -> Ranked:
+        self.seen.append((history, as_of))
+        scores = np.linspace(0.5, 0.1, len(self.items), dtype=np.float32)
+        for place, item in enumerate(history.items):
+            scores = scores + self.pairs[item] / (1 + place)
+        scores[rules.exclude] = -1
+        if rules.allowed is not None:
+            scores[~rules.allowed] = -1
+        order = np.argsort(-scores, kind="stable")[:k].astype(np.int32)
+        order = order[scores[order] >= 0]
+        return Ranked(items=order, scores=scores[order].astype(np.float32), sources=np.zeros(len(order), np.uint8))
+
+    def similar(self, item: int, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        order = np.argsort(-self.pairs[item], kind="stable")[:k].astype(np.int32)
+        order = order[self.pairs[item][order] > 0]
+        return order, self.pairs[item][order].astype(np.float32)
+
+
+def write_toy(folder: Path, *, items: IdMap | None = None, user_kind: str = "int") -> Path:
+    """A model folder; category 1 holds rows 0 .. 9, 2 (under 1) rows 10 .. 14, 3 the rest; odd rows are sold out."""
+    ids = IdMap(np.arange(100, 100 + ITEMS)) if items is None else items
+    pairs = np.zeros((len(ids), len(ids)), np.float32)
+    for row in range(0, len(ids) - 1, 2):
+        pairs[row, row + 1] = pairs[row + 1, row] = 2.0
+    arrays = {
+        "items": ids.ids,
+        "pairs": pairs,
+        "category": np.array([1] * 10 + [2] * 5 + [3] * 5, np.int32),
+        "available": np.arange(len(ids)) % 2 == 0,
+        "parents": np.array([-1, -1, 1, -1], np.int32),
+    }
+    write_model(folder, arrays=arrays, files={}, meta={"as_of": AS_OF, "user_kind": user_kind})
+    return folder
+
+
+def load_toy(folder: Path) -> LoadedModel:
+    stored = read_model(folder)
+    return LoadedModel(recommender=PairRecommender.load(stored), as_of=stored.meta["as_of"], user_kind=stored.meta["user_kind"])
+
+
+def write_toy_lists(
+    root: Path, version: str, *, model_version: str = "1", items: IdMap | None = None, users: IdMap | None = None
+) -> Path:
+    """User 1 has the list 119, 118, 117, 116, 115 and saw 104; user 2 saw 106 and has no list; users 3 .. 40 are like 1."""
+    ids = IdMap(np.arange(100, 100 + ITEMS)) if items is None else items
+    people = IdMap(np.arange(1, 41)) if users is None else users
+    list_row = np.full(len(people), 0, np.int32)
+    list_row[1] = -1
+    seen = np.full(len(people), 4, np.int32)
+    seen[1] = 6
+    histories = Histories(
+        indptr=np.arange(len(people) + 1, dtype=np.int64),
+        items=seen,
+        kinds=np.zeros(len(people), np.int8),
+        ts=np.full(len(people), AS_OF - 1000, np.int64),
+    )
+    write_lists(
+        root / version,
+        version=version,
+        model_version=model_version,
+        items_fingerprint=items_fingerprint(ids),
+        as_of=AS_OF,
+        users=people,
+        list_row=list_row,
+        list_items=np.array([[19, 18, 17, 16, 15, -1]], np.int32),
+        list_scores=np.array([[0.9, 0.8, 0.7, 0.6, 0.5, 0.0]], np.float32),
+        histories=histories,
+    )
+    publish_lists(root, version)
+    return root / version
+
+
+@dataclass(frozen=True)
+class Published:
+    version: str
+    run_id: str
+
+
+@dataclass
+class MemoryRegistry:
+    """A champion source whose content a test changes; `down` makes it unreachable."""
+
+    folders: dict[str, Path] = field(default_factory=dict)
+    at: str | None = None
+    down: bool = False
+    fetched: list[str] = field(default_factory=list)
+
+    def champion(self) -> Published | None:
+        if self.down:
+            raise RegistryError("the registry does not answer. Start it")
+        return None if self.at is None else Published(self.at, "run")
+
+    def fetch(self, version: str, folder: Path) -> None:
+        self.fetched.append(version)
+        folder.mkdir(exist_ok=True)
+        for path in self.folders[version].rglob("*"):
+            if path.is_file():
+                target = folder / path.relative_to(self.folders[version])
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(path.read_bytes())
+
+    def publish(self, version: str, folder: Path) -> None:
+        self.folders[version] = folder
+        self.at = version
+
+
+@dataclass
+class Stage:
+    """One worker's serving parts over a temporary folder."""
+
+    root: Path
+    registry: MemoryRegistry
+    metrics: ServiceMetrics
+    served: Served
+    load: Callable[[Path], LoadedModel] = load_toy
+
+    @property
+    def lists_root(self) -> Path:
+        return self.root / "lists"
+
+    def watcher(self, *, served: Served | None = None, every: float = 0.02) -> Watcher:
+        return Watcher(
+            served=served or self.served,
+            source=self.registry,
+            load=self.load,
+            copies=Copies(self.root / "serving"),
+            lists_root=self.lists_root,
+            metrics=self.metrics,
+            clock=lambda: NOW,
+            every=every,
+        )
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """A registry with champion 1 and matching lists `a`."""
+    registry = MemoryRegistry()
+    registry.publish("1", write_toy(tmp_path / "made" / "1"))
+    write_toy_lists(tmp_path / "lists", "a")
+    return Stage(root=tmp_path, registry=registry, metrics=ServiceMetrics(), served=Served())

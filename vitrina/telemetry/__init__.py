@@ -1,0 +1,1 @@
+"""Every metric name of the product, and the objects that count under those names."""
