@@ -1,1 +1,1 @@
-"""How good lists are. In: lists and what really happened. Out: metrics per user, tables, intervals, the gate's verdict."""
+"""How good lists are. In: lists and what really happened. Out: metrics per user, tables, intervals, a verdict."""

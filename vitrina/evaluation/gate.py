@@ -22,7 +22,7 @@ class Comparison:
     """One paired comparison: is `model` at least as good as `reference`?
 
     `difference` is mean(model) - mean(reference) with its interval; `floor` is the largest loss allowed, as a negative
-    number; `ahead` tells whether a higher mean was asked for as well.
+    number; `ahead` tells whether a higher mean was asked for as well. A loss that is beyond doubt (high < 0) never passes.
     """
 
     model: str
@@ -35,7 +35,8 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        return self.difference.low >= self.floor and (not self.ahead or self.difference.mean > 0)
+        d = self.difference
+        return d.low >= self.floor and d.high >= 0 and (d.mean > 0 or not self.ahead)
 
     def text(self, metric: str, users: int) -> str:
         """One sentence for a person: the two means, the interval, what was asked, and what is missing."""
@@ -46,10 +47,10 @@ class Comparison:
         )
         if self.passed:
             return f"{head}, passed (lowest allowed {self.floor:+.4f})"
-        if self.ahead and d.mean <= 0:
-            return f"{head}, not ahead"
         if d.high < 0:
             return f"{head}, worse"
+        if self.ahead and d.mean <= 0:
+            return f"{head}, not ahead"
         text = f"{head}, undecided: it may be worse by more than the allowed {self.floor:+.4f}"
         slack = d.mean - self.floor
         if slack > 0 and math.isfinite(d.low):
@@ -99,7 +100,7 @@ class Gate:
     """
 
     metric: str = "ndcg@10"
-    margin: float = 0.05
+    margin: float = 0.10
     confidence: float = 0.95
     min_users: int = 100
     replicates: int = 2000
