@@ -7,6 +7,9 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+# BLAS reads this once, when numpy is loaded; implicit warns when it is not 1.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 from hypothesis import settings as hypothesis_settings
