@@ -46,7 +46,7 @@ def test_values_computed_by_hand() -> None:
     got = user_metrics(recs, truth, (2, 4))
     dcg4 = 1 / math.log2(3) + 1 / math.log2(5)
     ideal4 = 1 + 1 / math.log2(3) + 1 / math.log2(4)
-    expected = {
+    expected: dict[str, list[float]] = {
         "precision@2": [1 / 2, 0, 1 / 2],
         "precision@4": [2 / 4, 0, 1 / 4],
         "recall@2": [1 / 3, 0, 1],

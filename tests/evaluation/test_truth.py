@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -7,17 +9,11 @@ from vitrina.evaluation.truth import EventArrays, Touched, Truth
 from vitrina.events.schema import BUY, CART, VIEW
 from vitrina.features.history import Histories
 
+EventsOf = Callable[..., EventArrays]
+
 
 def int32(*values: int) -> np.ndarray:
     return np.array(values, dtype=np.int32)
-
-
-def events(*rows: tuple[int, int, int, int]) -> EventArrays:
-    """(user, ts, item, kind) tuples, already in order."""
-    user, ts, item, kind = np.array(rows, dtype=np.int64).T
-    return EventArrays(
-        user=user.astype(np.int32), item=item.astype(np.int32), kind=kind.astype(np.int8), ts=ts.astype(np.int64)
-    )
 
 
 def as_dict(truth: Truth) -> dict[int, list[int]]:
@@ -25,38 +21,40 @@ def as_dict(truth: Truth) -> dict[int, list[int]]:
     return {int(u): truth.items[a:b].tolist() for u, (a, b) in zip(truth.row_ids, spans, strict=True)}
 
 
-LOG = events(
-    (0, 10, 5, VIEW),
-    (0, 20, 5, CART),
-    (0, 20, 7, VIEW),
-    (0, 30, 6, BUY),
-    (0, 30, 6, CART),
-    (2, 20, 9, BUY),
-    (2, 29, 1, CART),
-    (3, 25, 1, VIEW),
-)
+@pytest.fixture
+def log(events: EventsOf) -> EventArrays:
+    return events(
+        (0, 10, 5, VIEW),
+        (0, 20, 5, CART),
+        (0, 20, 7, VIEW),
+        (0, 30, 6, BUY),
+        (0, 30, 6, CART),
+        (2, 20, 9, BUY),
+        (2, 29, 1, CART),
+        (3, 25, 1, VIEW),
+    )
 
 
-def test_truth_holds_distinct_positive_items_of_the_window_only() -> None:
-    assert as_dict(Truth.from_events(LOG, start=20, end=30)) == {0: [5], 2: [1, 9]}
-    assert as_dict(Truth.from_events(LOG, start=20, end=31)) == {0: [5, 6], 2: [1, 9]}
-    assert as_dict(Truth.from_events(LOG, start=0, end=31, kinds=(VIEW,))) == {0: [5, 7], 3: [1]}
+def test_truth_holds_distinct_positive_items_of_the_window_only(log: EventArrays) -> None:
+    assert as_dict(Truth.from_events(log, start=20, end=30)) == {0: [5], 2: [1, 9]}
+    assert as_dict(Truth.from_events(log, start=20, end=31)) == {0: [5, 6], 2: [1, 9]}
+    assert as_dict(Truth.from_events(log, start=0, end=31, kinds=(VIEW,))) == {0: [5, 7], 3: [1]}
 
 
-def test_new_only_drops_every_touched_item_and_rows_left_empty() -> None:
-    past = LOG.between(None, 20)
+def test_new_only_drops_every_touched_item_and_rows_left_empty(log: EventArrays) -> None:
+    past = log.between(None, 20)
     histories = Histories.from_events(past.user, past.item, past.kind, past.ts, users=4)
-    truth = Truth.from_events(LOG, start=20, end=31).new_only(histories)
+    truth = Truth.from_events(log, start=20, end=31).new_only(histories)
     assert as_dict(truth) == {0: [6], 2: [1, 9]}
-    seen_all = Histories.from_events(LOG.user, LOG.item, LOG.kind, LOG.ts, users=4)
-    assert len(Truth.from_events(LOG, start=20, end=31).new_only(seen_all)) == 0
+    seen_all = Histories.from_events(log.user, log.item, log.kind, log.ts, users=4)
+    assert len(Truth.from_events(log, start=20, end=31).new_only(seen_all)) == 0
 
 
-def test_new_only_refuses_histories_of_other_users() -> None:
-    past = LOG.where(LOG.user == 0)
+def test_new_only_refuses_histories_of_other_users(log: EventArrays) -> None:
+    past = log.where(log.user == 0)
     histories = Histories.from_events(past.user, past.item, past.kind, past.ts, users=1)
     with pytest.raises(ValueError, match="not among the histories"):
-        Truth.from_events(LOG, start=20, end=31).new_only(histories)
+        Truth.from_events(log, start=20, end=31).new_only(histories)
 
 
 def test_from_pairs_sorts_and_drops_repeats() -> None:
@@ -89,7 +87,7 @@ def test_items_may_fall_at_a_row_border() -> None:
     assert as_dict(truth) == {0: [8, 9], 1: [1]}
 
 
-def test_events_out_of_order_are_refused() -> None:
+def test_events_out_of_order_are_refused(events: EventsOf) -> None:
     with pytest.raises(ValueError, match="sorted"):
         events((1, 10, 1, VIEW), (0, 20, 1, VIEW))
     with pytest.raises(ValueError, match="sorted"):

@@ -22,7 +22,7 @@ class Comparison:
     """One paired comparison: is `model` at least as good as `reference`?
 
     `difference` is mean(model) - mean(reference) with its interval; `floor` is the largest loss allowed, as a negative
-    number; `ahead` tells whether a higher mean was asked for as well. A loss that is beyond doubt (high < 0) never passes.
+    number; `ahead`: a higher mean is asked for as well. A loss beyond doubt (high < 0) never passes.
     """
 
     model: str
