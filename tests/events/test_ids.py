@@ -15,7 +15,7 @@ from vitrina.events.ids import IdMap
 
 INTS = st.integers(min_value=-(2**63), max_value=2**63 - 1)
 TEXTS = st.text(
-    alphabet=st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=32
+    alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=32
 ).filter(lambda text: len(text.encode()) <= 128)
 
 

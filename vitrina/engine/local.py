@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Sequence
-from glob import glob as find
-from glob import has_magic
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -97,7 +96,7 @@ class LocalEngine:
     def read_parquet(self, path: Path | str | Sequence[Path | str]) -> ir.Table:
         """A lazy table over one parquet file, a glob, or several files of one schema. `DataError` when none exists."""
         paths = [str(path)] if isinstance(path, str | Path) else [str(part) for part in path]
-        missing = [one for one in paths if not (find(one) if has_magic(one) else os.path.isfile(one))]
+        missing = [one for one in paths if not _exists(one)]
         if missing or not paths:
             raise DataError(
                 "there is no such parquet file",
@@ -123,10 +122,14 @@ class LocalEngine:
         unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
             self.backend.to_parquet(expr, unfinished, **PARQUET)
-            os.replace(unfinished, target)
+            unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)
 
     def to_arrow(self, expr: ir.Table) -> pa.Table:
         """Runs `expr` and returns its rows in memory."""
         return self.backend.to_pyarrow(expr)
+
+
+def _exists(path: str) -> bool:
+    return bool(glob.glob(path)) if glob.has_magic(path) else Path(path).is_file()  # noqa: PTH207 - the root may be absolute

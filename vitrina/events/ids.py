@@ -41,12 +41,12 @@ class IdMap:
             found = f"an array of {array.dtype} with {array.ndim} axes"
             raise DataError(f"an id map was expected, not {found}", where=str(path), remedy="Prepare again.")
         loaded = cls.__new__(cls)
-        loaded._ids = array.view(np.ndarray)
+        vars(loaded)["_ids"] = array.view(np.ndarray)
         return loaded
 
     def save(self, path: Path | str) -> None:
         """Writes the sorted ids as one .npy file under exactly this name."""
-        with open(path, "wb") as file:
+        with Path(path).open("wb") as file:
             np.save(file, self._ids)
 
     @property
