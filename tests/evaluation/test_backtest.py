@@ -6,19 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from vitrina.evaluation.backtest import Window, backtest, item_counts, window_truth
+from vitrina.evaluation.backtest import backtest, item_counts, window_truth
 from vitrina.evaluation.truth import EventArrays, Int32s
 from vitrina.events.schema import BUY, CART, VIEW
+from vitrina.events.splits import Window
 
 EventsOf = Callable[..., EventArrays]
 
 N_ITEMS = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cut:
-    as_of: int
-    until: int
 
 
 # User 0 views 1 and later buys 1 (a repeat) and 2 (new). User 1 has no past. User 2 has a past and buys 3 twice.
@@ -37,7 +32,7 @@ def log(events: EventsOf) -> EventArrays:
     )
 
 
-FIRST, SECOND = Cut(as_of=100, until=200), Cut(as_of=200, until=300)
+FIRST, SECOND = Window(100, 200), Window(200, 300)
 
 
 @dataclass
@@ -48,7 +43,7 @@ class Fixed:
     asked: list[tuple[int, list[int], int, bool]] = field(default_factory=list)
 
     def recommend(self, window: Window, users: Int32s, k: int, *, new_only: bool) -> Int32s:
-        self.asked.append((window.as_of, users.tolist(), k, new_only))
+        self.asked.append((window.start, users.tolist(), k, new_only))
         return np.tile(np.array((self.items + [-1] * k)[:k], dtype=np.int32), (len(users), 1))
 
 
@@ -106,7 +101,7 @@ def test_all_recipes_share_the_rows_and_steps_are_told(log: EventArrays) -> None
 
 def test_a_window_without_buyers_gives_no_rows_and_asks_nobody(log: EventArrays) -> None:
     recipe = Fixed([1])
-    result = backtest({"fixed": recipe}, [Cut(as_of=300, until=400)], log, n_items=N_ITEMS, ks=(1,))
+    result = backtest({"fixed": recipe}, [Window(300, 400)], log, n_items=N_ITEMS, ks=(1,))
     assert len(result["new"]["fixed"]) == 0
     assert recipe.asked == []
 

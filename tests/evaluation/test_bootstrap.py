@@ -41,6 +41,12 @@ def test_the_mean_is_over_rows_and_order_of_rows_does_not_matter(rng: np.random.
     assert (straight.low, straight.high) == pytest.approx((shuffled.low, shuffled.high))
 
 
+def test_users_with_many_rows_do_not_move_a_constant() -> None:
+    users = np.repeat(np.arange(20), np.arange(1, 21))
+    constant = mean_interval(np.full(len(users), 0.25), users)
+    assert (constant.mean, constant.low, constant.high) == pytest.approx((0.25, 0.25, 0.25), abs=1e-12)
+
+
 def test_pairing_finds_what_two_separate_intervals_hide(rng: np.random.Generator) -> None:
     hard = rng.normal(0.0, 1.0, 500)  # what makes a user easy or hard for any model
     a, b = hard + 0.05 + rng.normal(0, 0.05, 500), hard + rng.normal(0, 0.05, 500)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,6 +37,15 @@ def test_pooling_keeps_users_and_weighs_list_metrics_by_rows() -> None:
         Scores.pool([pooled, Scores(values={}, clusters=np.arange(0))])
     with pytest.raises(ValueError, match="at least one"):
         Scores.pool([])
+
+
+def test_saved_scores_come_back_equal(tmp_path: Path) -> None:
+    before = scores([0.25, 1.0], [7, 9], coverage=0.5)
+    before.save(tmp_path / "als.npz")
+    after = Scores.load(tmp_path / "als.npz")
+    np.testing.assert_array_equal(after.clusters, before.clusters)
+    np.testing.assert_array_equal(after.values["ndcg@10"], before.values["ndcg@10"])
+    assert (after.values.keys(), after.lists) == (before.values.keys(), before.lists)
 
 
 def test_minus_pairs_the_same_rows_only() -> None:

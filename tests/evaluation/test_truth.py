@@ -101,5 +101,8 @@ def test_touched_items_leave_a_list_and_it_closes_up() -> None:
     left = touched.removed_from(recs, int32(0, 5, 3))
     assert left.tolist() == [[8, 1, -1, -1], [7, 8, 9, 1], [2, -1, -1, -1]]
     assert left.dtype == np.int32
+    wide = np.arange(200, dtype=np.int32)[None, :]
+    odd_left = Touched(np.zeros(100, dtype=np.int32), wide[0, ::2]).removed_from(wide, int32(0))
+    assert odd_left[0].tolist() == [*range(1, 200, 2), *[-1] * 100]
     assert not Touched(int32(), int32()).holds(int32(0, 1), int32(1, -1)).any()
     assert not Touched(int32(0), int32(-1)).holds(int32(0), int32(-1)).any()

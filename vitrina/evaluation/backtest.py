@@ -9,29 +9,22 @@ Two protocols, both over the full catalogue and over users with at least one eve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 
 from vitrina.evaluation.report import Scores
 from vitrina.evaluation.truth import POSITIVE_KINDS, EventArrays, Int32s, Int64s, Touched, Truth
 
+if TYPE_CHECKING:  # at run time that module loads Ibis, which nothing here needs
+    from vitrina.events.splits import Window
+
 Task: TypeAlias = Literal["repeats", "new"]
 TASKS: Final[tuple[Task, ...]] = ("repeats", "new")
 
 
-class Window(Protocol):
-    """One cut: events with ts < as_of may be learned from, as_of <= ts < until are judged on (ms)."""
-
-    @property
-    def as_of(self) -> int: ...
-
-    @property
-    def until(self) -> int: ...
-
-
 class Recipe(Protocol):
-    """A way to make lists, trained by itself on what lies before `window.as_of`.
+    """A way to make lists, trained by itself on what lies before `window.start`.
 
     It is called once per task for each window, windows outermost, so keeping the last window's model is enough.
     """
@@ -62,12 +55,12 @@ def backtest(
         raise ValueError("a backtest needs at least one window")
     parts: dict[Task, dict[str, list[Scores]]] = {task: {name: [] for name in recipes} for task in tasks}
     for window in windows:
-        past = events.between(None, window.as_of)
+        past = events.between(None, window.start)
         counts = np.bincount(past.item, minlength=n_items)
         touched = Touched(past.user, past.item)
         truths = {task: window_truth(events, window, task, kinds=positive, touched=touched) for task in tasks}
         for name, recipe in recipes.items():
-            on_step(f"{name}, window {window.as_of}")
+            on_step(f"{name}, window {window.start}")
             for task, truth in truths.items():
                 lists = _ask(name, recipe, window, truth, max(depths), task == "new")
                 if task == "new":
@@ -85,8 +78,8 @@ def window_truth(
     touched: Touched | None = None,
 ) -> Truth:
     """What the users known before the cut did inside the window; `touched` spares computing the past twice."""
-    past = events.between(None, window.as_of)
-    truth = Truth.from_events(events, start=window.as_of, end=window.until, kinds=kinds)
+    past = events.between(None, window.start)
+    truth = Truth.from_events(events, start=window.start, end=window.end, kinds=kinds)
     truth = truth.where(np.isin(truth.row_ids, past.user))
     if task == "repeats":
         return truth

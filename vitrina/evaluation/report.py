@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +66,23 @@ class Scores:
                 if all(name in p.lists for p in parts)
             },
         )
+
+    def save(self, path: Path) -> None:
+        """Writes one .npz file under exactly this name, for a later step to compare."""
+        columns: dict[str, Any] = {f"value/{name}": column for name, column in self.values.items()}
+        columns |= {f"list/{name}": np.float64(number) for name, number in self.lists.items()}
+        with path.open("wb") as file:
+            np.savez(file, clusters=self.clusters, **columns)
+
+    @classmethod
+    def load(cls, path: Path) -> Scores:
+        """Reads what `save` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            return cls(
+                values={n.removeprefix("value/"): stored[n] for n in stored.files if n.startswith("value/")},
+                clusters=stored["clusters"],
+                lists={n.removeprefix("list/"): float(stored[n]) for n in stored.files if n.startswith("list/")},
+            )
 
     def __len__(self) -> int:
         return len(self.clusters)
