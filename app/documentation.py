@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 ERROR: Schema = {"$ref": "#/components/schemas/ErrorAnswer"}
 INT64: Schema = {"type": "integer", "format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1}
 NUMBERS: Schema = {"type": "array", "items": {"type": ["number", "null"]}}
-DESCRIPTION = """Top-k recommendations for a shop. Answers name their source: `precomputed`, `session`, `history` or `popular`."""
+DESCRIPTION = "Top-k recommendations for a shop. Each answer names its source."
 
 
 def describe(app: FastAPI, service: Service) -> None:
@@ -43,19 +43,19 @@ def _paths(user_kind: str, item_kind: str) -> Schema:
         "type": "object",
         "required": ["recs", "scores", "source", "model_version", "recommendation_id"],
         "properties": {
-            "recs": {"type": "array", "items": item, "maxItems": MAX_K, "uniqueItems": True, "description": "Best first."},
+            "recs": {**_list(item, MAX_K), "uniqueItems": True, "description": "Best first."},
             "scores": {**NUMBERS, "description": "One per item; they compare within one source only."},
             "source": {"type": "string", "enum": ["precomputed", "session", "history", "popular"]},
             "model_version": version,
             "lists_version": {"type": "string", "description": "Version of the lists and histories beside the model."},
             "recommendation_id": {"type": "string", "format": "uuid"},
-            "ignored": {"type": "array", "items": item, "description": "Items of session and exclude that nobody knows."},
+            "ignored": {**_list(item, MAX_SESSION + MAX_EXCLUDE), "description": "Asked-for items that nobody knows."},
         },
     }
     similar: Schema = {
         "type": "object",
         "required": ["recs", "scores", "model_version"],
-        "properties": {"recs": {"type": "array", "items": item, "maxItems": MAX_K}, "scores": NUMBERS, "model_version": version},
+        "properties": {"recs": _list(item, MAX_K), "scores": NUMBERS, "model_version": version},
     }
     post = {
         "tags": ["recommendations"],
@@ -82,7 +82,8 @@ def _paths(user_kind: str, item_kind: str) -> Schema:
 
 
 def _request(item: Schema) -> Schema:
-    category = {"oneOf": [INT64, {"type": "array", "items": INT64, "minItems": 1, "maxItems": MAX_CATEGORIES}]}
+    category = {"oneOf": [INT64, {**_list(INT64, MAX_CATEGORIES), "minItems": 1}]}
+    session = [17, 4] if item["type"] == "integer" else ["sku-17", "sku-4"]
     rules = {
         "type": "object",
         "additionalProperties": False,
@@ -95,21 +96,20 @@ def _request(item: Schema) -> Schema:
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "session": {
-                "type": "array",
-                "items": item,
-                "maxItems": MAX_SESSION,
-                "description": "Items viewed just now, in the order in which it happened, the last one the most recent.",
-            },
-            "exclude": {"type": "array", "items": item, "maxItems": MAX_EXCLUDE, "description": "Items not to answer."},
+            "session": {**_list(item, MAX_SESSION), "description": "Items viewed just now, the most recent one last."},
+            "exclude": {**_list(item, MAX_EXCLUDE), "description": "Items not to answer."},
             "filter": rules,
         },
-        "example": {"session": [17, 4] if item["type"] == "integer" else ["sku-17", "sku-4"], "filter": {"available": True}},
+        "example": {"session": session, "filter": {"available": True}},
     }
 
 
 def _id(kind: str | Literal["int", "str"]) -> Schema:
     return INT64 if kind == "int" else {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}
+
+
+def _list(item: Schema, most: int) -> Schema:
+    return {"type": "array", "items": item, "maxItems": most}
 
 
 def _query(name: str, schema: Schema) -> Schema:

@@ -33,7 +33,7 @@ REMEDIES = {
 }
 
 
-class Refusal(Exception):
+class Refused(Exception):  # noqa: N818  a state of the request, in the words of HTTP
     """A request that HTTP itself refuses (too large, not allowed); the library has no word for it."""
 
     def __init__(self, status: int, reason: str, remedy: str, headers: dict[str, str] | None = None) -> None:
@@ -44,16 +44,16 @@ class Refusal(Exception):
         self.headers = headers
 
 
-def too_large(limit: int) -> Refusal:
-    return Refusal(413, f"the body is over {limit} bytes", "Send a shorter body", {"connection": "close"})
+def too_large(limit: int) -> Refused:
+    return Refused(413, f"the body is over {limit} bytes", "Send a shorter body", {"connection": "close"})
 
 
-def no_token() -> Refusal:
-    return Refusal(401, "no token was sent", "Send 'Authorization: Bearer TOKEN'", {"www-authenticate": "Bearer"})
+def no_token() -> Refused:
+    return Refused(401, "no token was sent", "Send 'Authorization: Bearer TOKEN'", {"www-authenticate": "Bearer"})
 
 
-def wrong_token() -> Refusal:
-    return Refusal(403, "the token is wrong", "Send the value of VITRINA_ADMIN_TOKEN")
+def wrong_token() -> Refused:
+    return Refused(403, "the token is wrong", "Send the value of VITRINA_ADMIN_TOKEN")
 
 
 def status_of(error: VitrinaError) -> int:
@@ -77,7 +77,7 @@ def install(app: FastAPI, metrics: ServiceMetrics) -> None:
         return _json(status_of(error), error_body(reason, remedy or "See the log of the service", field))
 
     async def on_refusal(_: Request, error: Exception) -> Response:
-        assert isinstance(error, Refusal)
+        assert isinstance(error, Refused)
         metrics.error(HTTPStatus(error.status).phrase)
         return _json(error.status, error_body(error.reason, error.remedy), error.headers)
 
@@ -99,7 +99,7 @@ def install(app: FastAPI, metrics: ServiceMetrics) -> None:
         return _json(500, error_body("the service failed", "The log of the service holds the cause; report it"))
 
     app.add_exception_handler(VitrinaError, on_library_error)
-    app.add_exception_handler(Refusal, on_refusal)
+    app.add_exception_handler(Refused, on_refusal)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(Exception, on_fault)

@@ -23,7 +23,9 @@ from vitrina.serving.state import LoadedModel
 from vitrina.serving.watcher import ChampionSource, Watcher
 from vitrina.telemetry.metrics import ServiceMetrics
 
-PATHS = frozenset({"/", "/recommendations", "/similar_items", "/healthz", "/readyz", "/metrics", "/models", "/docs", "/openapi.json"})
+PATHS = frozenset(
+    {"/", "/recommendations", "/similar_items", "/healthz", "/readyz", "/metrics", "/models", "/docs", "/openapi.json"}
+)
 
 
 def wall_clock() -> int:
@@ -38,7 +40,7 @@ def create_app(
     load: Callable[[Path], LoadedModel] | None = None,
     clock: Callable[[], int] = wall_clock,
 ) -> FastAPI:
-    """The service. `source` (where champions come from) and `load` (how a model folder is read) default to the real ones."""
+    """The service. `source` of champions and `load` (a model folder to a model) default to the real ones."""
     metrics = ServiceMetrics(folder=os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
     service = Service(settings=settings, metrics=metrics, clock=clock)
 
@@ -75,10 +77,10 @@ def create_app(
 
 def champion_source(settings: Settings) -> ChampionSource:
     """The registry as the service reads it: without mlflow."""
-    from vitrina.registry.reader import open_reader
+    from vitrina.registry.reader import reader_for
 
     uri = settings.registry_uri or f"sqlite:///{(settings.home / 'mlflow.db').absolute()}"
-    return open_reader(uri, settings.registered_model)
+    return reader_for(uri, settings.registered_model)
 
 
 def model_loader() -> Callable[[Path], LoadedModel]:

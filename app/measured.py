@@ -10,7 +10,7 @@ from vitrina.telemetry.metrics import ServiceMetrics
 
 
 class Measured:
-    """A plain ASGI wrapper. The route label is a known path or `other`, so that callers cannot make new label values."""
+    """A plain ASGI wrapper. The route label is a known path or `other`, so callers cannot make new label values."""
 
     def __init__(self, app: ASGIApp, *, metrics: ServiceMetrics, paths: frozenset[str]) -> None:
         self._app = app

@@ -58,7 +58,7 @@ def query_id(fields: dict[str, str], name: str, kind: IdKind) -> Id:
     if kind == "int":
         if _INTEGER.fullmatch(text) and -INT64 <= (number := int(text)) < INT64:
             return number
-        raise RequestError("not an integer of 64 bits", field=name, remedy="The model's ids are integers; send one such as 17")
+        raise RequestError("not an integer of 64 bits", field=name, remedy="Send an integer such as 17")
     return _text_id(text, name)
 
 
@@ -108,7 +108,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 
 
 async def _drain(receive: Receive) -> None:
-    """Lets a sender finish, so that it reads the refusal instead of a reset; the bytes are dropped, and not without end."""
+    """Lets a sender finish, so that it reads the refusal instead of a reset; drops the bytes, up to a bound."""
     dropped = 0
     while dropped <= DRAINED_BYTES:
         message = await receive()
@@ -124,9 +124,8 @@ def read_ask(user: Id, k: int, body: bytes, item_kind: IdKind) -> Ask:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise RequestError(
-            f"not JSON at line {error.lineno}, column {error.colno}", field="body", remedy="Send a JSON object, or no body"
-        ) from error
+        where = f"line {error.lineno}, column {error.colno}"
+        raise RequestError(f"not JSON at {where}", field="body", remedy="Send a JSON object, or no body") from error
     if not isinstance(content, dict):
         raise RequestError("not a JSON object", field="body", remedy='Send for example {"session": [17]}')
     _only(content, {"session", "exclude", "filter"}, "body")
@@ -158,26 +157,27 @@ def _ids(value: object, field: str, kind: IdKind, most: int) -> tuple[Id, ...]:
     if len(value) > most:
         raise RequestError(f"over {most} items", field=field, remedy="Send the most recent ones")
     if kind == "int":
-        for id in value:
-            if type(id) is not int or not -INT64 <= id < INT64:
-                raise RequestError("an item id that is no integer of 64 bits", field=field, remedy="The model's ids are integers")
+        for one in value:
+            if type(one) is not int or not -INT64 <= one < INT64:
+                raise RequestError("an item id that is no integer of 64 bits", field=field, remedy="Send integers")
         return tuple(value)
-    return tuple(_text_id(id, field) for id in value)
+    return tuple(_text_id(one, field) for one in value)
 
 
 def _text_id(value: object, field: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH:
-        raise RequestError(
-            f"an id that is not text of 1 to {MAX_ID_LENGTH} characters", field=field, remedy="The model's ids are strings"
-        )
+        problem = f"an id that is not text of 1 to {MAX_ID_LENGTH} characters"
+        raise RequestError(problem, field=field, remedy="Send strings")
     return value
 
 
 def _categories(value: object) -> tuple[int, ...]:
     values = value if isinstance(value, list) else [value]
     if not 0 < len(values) <= MAX_CATEGORIES:
-        raise RequestError(f"not 1 to {MAX_CATEGORIES} categories", field="filter.category", remedy="Send an id or a list of ids")
+        problem = f"not 1 to {MAX_CATEGORIES} categories"
+        raise RequestError(problem, field="filter.category", remedy="Send an id or a list of ids")
     for one in values:
         if type(one) is not int or not -INT64 <= one < INT64:
-            raise RequestError("a category that is no integer of 64 bits", field="filter.category", remedy="Send category ids")
+            problem = "a category that is no integer of 64 bits"
+            raise RequestError(problem, field="filter.category", remedy="Send category ids")
     return tuple(sorted(set(values)))

@@ -1,4 +1,4 @@
-"""POST /recommendations and GET /similar_items: bare ASGI endpoints, because the framework would cost more than the answer."""
+"""POST /recommendations and GET /similar_items: bare ASGI, as a handler would cost more than the answer."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class SimilarItems:
         item, k = query_id(fields, "item_id", state.items.kind), query_k(fields)
         row = state.items.index_of(item)
         if row < 0:
-            raise UnknownItemError("the catalogue of the served model does not hold this item. Send an item id from its log")
+            raise UnknownItemError("the served model's catalogue does not hold this item. Send an item id from its log")
         rows, scores = state.recommender.similar(row, k)
         await send_json(send, {"recs": _ids(state, rows), "scores": scores, "model_version": state.version})
 

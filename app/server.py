@@ -1,7 +1,7 @@
 """Starts the service: uvicorn for one worker, gunicorn with uvicorn workers for several.
 
-Both finish the requests that are under way on SIGINT and SIGTERM. With several workers the metrics are kept in files of a
-folder of this start, so that any worker can tell the sum; it is removed at the end.
+Both finish the requests that are under way on SIGINT and SIGTERM. With several workers the metrics are kept in files
+under a folder of this start, so that any worker can tell the sum; it is removed at the end.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _run_one(settings: Settings, host: str, port: int) -> None:
 def _run_several(settings: Settings, host: str, port: int, workers: int, folder: str) -> None:
     from gunicorn.app.base import BaseApplication
 
-    class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    class Server(BaseApplication):
         def load_config(self) -> None:
             options: dict[str, Any] = {
                 "bind": f"{host}:{port}",

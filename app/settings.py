@@ -15,13 +15,14 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path(".vitrina"), description="Folder of the embedded state.")
     registry_uri: str | None = Field(
-        default=None, description="MLflow server (http://...) or store (sqlite:///...); unset: the one under VITRINA_HOME."
+        default=None,
+        description="MLflow server (http://), database (sqlite:///) or file registry (file://); unset: HOME/mlflow.db.",
     )
     registered_model: str = Field(default="ranking_model", description="Registered model of the storefront.")
     admin_token: SecretStr | None = Field(
         default=None, description="Bearer token of the admin routes (/models); unset: they are open."
     )
-    poll_seconds: float = Field(default=2.0, gt=0, le=3600, description="Pause between looks for a new champion or new lists.")
+    poll_seconds: float = Field(default=2.0, gt=0, le=3600, description="Pause between looks for new models or lists.")
     max_body_bytes: int = Field(default=65_536, ge=1024, description="Largest accepted request body.")
 
     @property

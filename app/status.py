@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -13,7 +13,7 @@ from app.errors import no_token, wrong_token
 from app.schemas import Alive, ErrorAnswer, Health, ListsInfo, ModelInfo, Models, Ready
 from app.service import Service
 
-NOT_READY = {503: {"model": ErrorAnswer, "description": "No model is published yet."}}
+NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": ErrorAnswer, "description": "No model is published yet."}}
 
 
 def _service(request: Request) -> Service:
@@ -56,13 +56,7 @@ async def models(service: ServiceOf) -> Models:
     state = service.served.state
     if state is None:
         return Models(models=[])
-    lists = state.lists and ListsInfo(
-        version=state.lists.version,
-        model_version=state.lists.model_version,
-        as_of=state.lists.as_of,
-        users=len(state.lists.users),
-        used=state.lists_fit,
-    )
+    lists = state.lists
     info = ModelInfo(
         scenario="storefront",
         model_version=state.version,
@@ -71,7 +65,15 @@ async def models(service: ServiceOf) -> Models:
         items=len(state.items),
         item_ids=state.items.kind,
         user_ids=state.user_kind,
-        lists=lists,
+        lists=None
+        if lists is None
+        else ListsInfo(
+            version=lists.version,
+            model_version=lists.model_version,
+            as_of=lists.as_of,
+            users=len(lists.users),
+            used=state.lists_fit,
+        ),
     )
     return Models(models=[info])
 

@@ -41,7 +41,10 @@ class PairRecommender:
     @classmethod
     def load(cls, stored: StoredModel) -> PairRecommender:
         catalogue = Catalogue(
-            category=stored.arrays["category"], available=stored.arrays["available"], parents=stored.arrays["parents"]
+            category=stored.arrays["category"],
+            categories=np.array([1, 2, 3], np.int64),
+            parent=np.array([-1, 0, -1], np.int32),
+            available=stored.arrays["available"],
         )
         return cls(items=IdMap(np.array(stored.arrays["items"])), catalogue=catalogue, pairs=stored.arrays["pairs"])
 
@@ -72,9 +75,8 @@ def write_toy(folder: Path, *, items: IdMap | None = None, user_kind: str = "int
     arrays = {
         "items": ids.ids,
         "pairs": pairs,
-        "category": np.array([1] * 10 + [2] * 5 + [3] * 5, np.int32),
+        "category": np.array([0] * 10 + [1] * 5 + [2] * 5, np.int32),
         "available": np.arange(len(ids)) % 2 == 0,
-        "parents": np.array([-1, -1, 1, -1], np.int32),
     }
     write_model(folder, arrays=arrays, files={}, meta={"as_of": AS_OF, "user_kind": user_kind})
     return folder
@@ -82,13 +84,14 @@ def write_toy(folder: Path, *, items: IdMap | None = None, user_kind: str = "int
 
 def load_toy(folder: Path) -> LoadedModel:
     stored = read_model(folder)
-    return LoadedModel(recommender=PairRecommender.load(stored), as_of=stored.meta["as_of"], user_kind=stored.meta["user_kind"])
+    recommender = PairRecommender.load(stored)
+    return LoadedModel(recommender=recommender, as_of=stored.meta["as_of"], user_kind=stored.meta["user_kind"])
 
 
 def write_toy_lists(
     root: Path, version: str, *, model_version: str = "1", items: IdMap | None = None, users: IdMap | None = None
 ) -> Path:
-    """User 1 has the list 119, 118, 117, 116, 115 and saw 104; user 2 saw 106 and has no list; users 3 .. 40 are like 1."""
+    """User 1 has the list 119, 118, 117, 116, 115 and saw 104; user 2 saw 106 and has no list; 3 .. 40 are like 1."""
     ids = IdMap(np.arange(100, 100 + ITEMS)) if items is None else items
     people = IdMap(np.arange(1, 41)) if users is None else users
     list_row = np.full(len(people), 0, np.int32)

@@ -56,7 +56,9 @@ def test_session_comes_before_the_list_and_its_last_item_first(stage, state) -> 
     assert (ids(state, found), found.source) == ([113, 111, 105], "session")
     history, as_of = state.recommender.seen[-1]
     assert state.items.ids_of(history.items) == [112, 110, 104]
-    assert as_of == NOW and (np.diff(history.ts) < 0).all() and history.ts[0] < NOW
+    assert as_of == NOW
+    assert (np.diff(history.ts) < 0).all()
+    assert history.ts[0] < NOW
 
 
 def test_session_of_a_stranger(stage, state) -> None:
@@ -126,11 +128,11 @@ def test_list_of_exactly_the_stored_rows(stage, state) -> None:
     lists = state.lists
     assert isinstance(lists, Lists)
     items, scores = lists.top(lists.row_of(1))
-    assert items.tolist() == [19, 18, 17, 16, 15] and len(scores) == 5
+    assert (items.tolist(), len(scores)) == ([19, 18, 17, 16, 15], 5)
     assert lists.top(lists.row_of(2)) is None
     assert lists.history(lists.row_of(2)).items.tolist() == [6]
 
 
 def test_joined_keeps_the_stored_history_behind_the_session() -> None:
     history = joined(np.array([3, 4], np.int32), None, 1000)
-    assert history.items.tolist() == [4, 3] and history.ts.tolist() == [999, 998]
+    assert (history.items.tolist(), history.ts.tolist()) == ([4, 3], [999, 998])

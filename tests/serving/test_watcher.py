@@ -44,7 +44,7 @@ def test_a_new_champion_is_swapped_in_and_fetched_once_per_host(stage) -> None:
     assert stage.registry.fetched == ["1", "2"]
     assert stage.value("vitrina_model_info", version="1") == 0
     # its own lists do not exist yet: the old ones lend their histories
-    assert stage.served.state.lists.version == "a" and not stage.served.state.lists_fit
+    assert (stage.served.state.lists.version, stage.served.state.lists_fit) == ("a", False)
 
 
 def test_only_the_last_two_copies_stay(stage) -> None:

@@ -5,15 +5,15 @@
     user with a history       history -> popular
     anybody else              popular
 
-`session` and `history` rank online, `precomputed` and `popular` are read. Rules are applied inside every step, before the
-cut to k, and the next step refills what they left open. The answer names the step that gave its first item.
+`session` and `history` rank online, `precomputed` and `popular` are read. Rules are applied inside every step, before
+the cut to k, and the next step refills what they left open. The answer names the step that gave its first item.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +69,7 @@ def answer(state: ServingState, ask: Ask, *, now: int, metrics: ServiceMetrics) 
 
     session, ignored = _rows(state, ask.session)
     exclude, unknown = _rows(state, ask.exclude)
-    rules = Rules(exclude=exclude, allowed=state.allowed(ask.category, ask.available), new_only=False)
+    rules = Rules(exclude=exclude, allowed=state.allowed(ask.category, ask.available))
     steps = _steps(state, user, session, state.as_of(now), metrics)
     return _count(_walk(steps, rules, ask.k, ignored + unknown, metrics), metrics)
 
@@ -112,7 +112,7 @@ def _walk(
     for name, step in steps:
         taken = np.concatenate([rules.exclude, items]) if len(items) else rules.exclude
         try:
-            more, their_scores = step(Rules(exclude=taken, allowed=rules.allowed, new_only=rules.new_only), k - len(items))
+            more, their_scores = step(replace(rules, exclude=taken), k - len(items))
         except Exception:
             log.exception("The source %r failed, the next one steps in", name)
             metrics.fallback("source_failed")
@@ -160,7 +160,7 @@ def _popular(state: ServingState, as_of: int, metrics: ServiceMetrics) -> Step:
 
 
 def joined(session: Rows, stored: History | None, as_of: int) -> History:
-    """Session views put before the stored history; one millisecond apart before `as_of`, so that their order is kept."""
+    """Session views before the stored history, one millisecond apart up to `as_of`, so that their order is kept."""
     count = len(session)
     items = session[::-1]
     kinds = np.full(count, VIEW, dtype=np.int8)
@@ -176,10 +176,10 @@ def _rows(state: ServingState, ids: tuple[Id, ...]) -> tuple[Rows, tuple[Id, ...
     if not ids:
         return NOTHING, ()
     index_of = state.items.index_of
-    rows = [index_of(id) for id in ids]
+    rows = [index_of(one) for one in ids]
     if min(rows) >= 0:
         return np.array(rows, dtype=np.int32), ()
-    unknown = tuple(dict.fromkeys(id for id, row in zip(ids, rows, strict=True) if row < 0))
+    unknown = tuple(dict.fromkeys(one for one, row in zip(ids, rows, strict=True) if row < 0))
     return np.array([row for row in rows if row >= 0], dtype=np.int32), unknown
 
 

@@ -1,8 +1,8 @@
 """Local copies of published models, shared by the workers of a host.
 
-    <root>/models/<copy>/    as fetched, checked by whoever loads it; named by version and run
-    <root>/last_good.json    the copies that were last put to work
-    <root>/lock              held while one worker fetches, marks or removes
+<root>/models/<copy>/    as fetched, checked by whoever loads it; named by version and run
+<root>/last_good.json    the copies that were last put to work
+<root>/lock              held while one worker fetches, marks or removes
 """
 
 from __future__ import annotations

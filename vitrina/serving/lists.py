@@ -7,8 +7,8 @@
     list_scores.npy     float32 (active users, k)
     hist_{indptr,items,kinds,ts}.npy   the histories, most recent first inside a user
 
-Lists are data, not model: they have their own version and cadence. `publish_lists` puts a folder under `root` and switches
-`root/current` to it in one step; readers map the arrays and keep what they have opened.
+Lists are data, not model: they have their own version and cadence. `publish_lists` switches `root/current` to a folder
+under `root` in one step; readers map the arrays and keep what they have opened.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Scores = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lists:
-    """An opened folder; every array is a read-only memory map. Rows of users are rows of `users`."""
+    """An opened folder; every array is a memory map that nobody writes. Rows of users are rows of `users`."""
 
     folder: Path
     version: str
@@ -54,7 +54,7 @@ class Lists:
 
     @classmethod
     def open(cls, folder: Path, *, verify: bool = True) -> Lists:
-        """Checks the seal and maps the arrays. `ModelFormatError` for a damaged folder, another schema or wrong shapes."""
+        """Checks the seal and maps the arrays. `ModelFormatError` for damage, another schema or wrong shapes."""
         folder = Path(folder)
         document = check_seal(folder, LISTS_FILE, schema_version=SCHEMA_VERSION, verify=verify)
         try:
@@ -166,7 +166,7 @@ def publish_lists(root: Path, version: str, *, keep: int = 3) -> None:
 
 
 def current_version(root: Path) -> str | None:
-    """The version that `root/current` names, None before the first. `ModelFormatError` when the file is not readable."""
+    """The version that `root/current` names, None before the first. `ModelFormatError` when it is not readable."""
     path = root / CURRENT
     try:
         version = json.loads(path.read_bytes())["version"]
@@ -180,8 +180,11 @@ def current_version(root: Path) -> str | None:
 
 
 def find_lists(root: Path, *, model_version: str, items_fingerprint: str) -> Path | None:
-    """The list folder to serve beside a model: the current one when this model made it, else the newest one that it made,
-    else the newest one with the same items (whose histories still fit), else None."""
+    """The list folder to serve beside a model, None without any that fits its items.
+
+    The current one when this model made it, else the newest that it made, else the newest with the same items, whose
+    histories still fit.
+    """
     current = current_version(root)
     names = sorted(_newest_first(root), key=lambda name: name != current)
     fitting = None
@@ -208,7 +211,8 @@ def _newest_first(root: Path) -> list[str]:
 
 
 def _map(path: Path, dtype: Any) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    # copy-on-write, because compiled code has one version for writable arrays and another for read-only ones
+    array: npt.NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
     if array.dtype != dtype:
         raise ValueError(f"{path.name} holds {array.dtype}, not {np.dtype(dtype)}")
     return array.view(np.ndarray)

@@ -11,11 +11,10 @@ from vitrina.serving.state import LoadedModel
 
 
 def load_model(folder: Path) -> LoadedModel:
-    """Reads and checks a model folder. `ModelFormatError` when it is damaged, of another schema or without its `as_of`."""
+    """Reads and checks a model folder. `ModelFormatError` when it is damaged or of another schema."""
     stored = read_model(folder)
-    as_of, user_kind = stored.meta.get("as_of"), stored.meta.get("user_kind")
-    if not isinstance(as_of, int):
-        raise ModelFormatError(f"{folder}: its meta has no as_of. Train again: vitrina train storefront --data FOLDER")
+    recommender = Recommender.load(stored)
+    user_kind = stored.meta.get("user_kind")
     if user_kind not in (None, "int", "str"):
         raise ModelFormatError(f"{folder}: user_kind {user_kind!r} in its meta. Use int or str")
-    return LoadedModel(recommender=Recommender.load(stored), as_of=as_of, user_kind=user_kind)
+    return LoadedModel(recommender=recommender, as_of=recommender.as_of, user_kind=user_kind)

@@ -1,7 +1,7 @@
 """What a worker serves at one moment: a model, the lists beside it, and what was worked out from both at loading.
 
-A `ServingState` never changes. A swap puts another one in its place by one assignment (`Served.state`), so a request that
-took the old one finishes with the old one.
+A `ServingState` never changes. A swap puts another one in its place by one assignment (`Served.state`), so a request
+that took the old one finishes with the old one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy.typing as npt
 from vitrina.events.ids import IdMap
 from vitrina.features.history import History
 from vitrina.recommend.recommender import Catalogue, Ranked, Rules
-from vitrina.serving.filters import filter_mask
 from vitrina.serving.lists import Lists
 
 POPULAR_DEPTH = 200
@@ -81,8 +80,10 @@ class ServingState:
         return self.lists is not None and self.lists.model_version == self.version
 
     def as_of(self, now: int) -> int:
-        """The time that online features are computed for: now, but not further from the newest known event than the
-        ranker has ever seen (two weeks), so that an old log or a stopped pipeline does not leave its features' range."""
+        """The time that online features are computed for: now, but at most two weeks after the newest known event.
+
+        The ranker has seen no longer gap, so an old log or a stopped pipeline must not lead its features out of range.
+        """
         newest = self.model.as_of if self.lists is None else max(self.model.as_of, self.lists.as_of)
         return min(now, newest + STALE_AFTER_MS)
 
@@ -93,7 +94,11 @@ class ServingState:
         key = (category, available)
         mask = self._masks.get(key)
         if mask is None:
-            mask = filter_mask(self.recommender.catalogue, category, available)
+            catalogue = self.recommender.catalogue
+            mask = catalogue.available if category is None else catalogue.in_categories(list(category))
+            if available and category is not None:
+                mask = mask & catalogue.available
+            mask = np.array(mask)  # owned and writable: one type for the compiled pass
             if len(self._masks) >= MASKS_KEPT:
                 self._masks.pop(next(iter(self._masks)))
             self._masks[key] = mask
@@ -110,7 +115,7 @@ class Served:
 def build_state(*, version: str, copy: str, model: LoadedModel, lists: Lists | None, now: int) -> ServingState:
     """Warms the model up (its first answer compiles the kernels) and keeps that answer: what a stranger is shown."""
     nothing = History.empty()
-    rules = Rules(exclude=np.empty(0, dtype=np.int32), allowed=None, new_only=False)
+    rules = Rules()
     popular = model.recommender.recommend(nothing, k=POPULAR_DEPTH, rules=rules, as_of=model.as_of)
     state = ServingState(version=version, copy=copy, model=model, lists=lists, popular=popular, loaded_at=now)
     if len(popular.items):
@@ -127,5 +132,5 @@ def build_state(*, version: str, copy: str, model: LoadedModel, lists: Lists | N
 def items_fingerprint(items: IdMap) -> str:
     """sha256 over the type and the sorted ids: equal exactly when row numbers mean the same items."""
     digest = hashlib.sha256(f"{items.kind}:{len(items)}:{items.ids.dtype.itemsize}:".encode())
-    digest.update(np.ascontiguousarray(items.ids).view(np.uint8))
+    digest.update(np.ascontiguousarray(items.ids).view(np.uint8).data)
     return digest.hexdigest()

@@ -143,7 +143,7 @@ class Watcher:
             self._assign(replace(state, lists=lists), "lists")
 
     def _lists_for(self, version: str, copy: str, model: LoadedModel, present: Lists | None = None) -> Lists | None:
-        """The lists to serve beside a model: `present` when they are still the right ones or the new ones are broken."""
+        """The lists to serve beside a model: `present` when they are still right or the new ones are broken."""
         if self._fingerprint[0] != copy:
             self._fingerprint = (copy, items_fingerprint(model.recommender.items))
         try:

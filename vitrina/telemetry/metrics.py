@@ -1,7 +1,7 @@
 """`ServiceMetrics`: what the service counts, over an injected Prometheus registry.
 
 Label values are bound once and kept, because looking them up costs more than counting. Over several worker processes
-prometheus_client keeps the values in files (its own environment variable names the folder), and `exposition` merges them.
+prometheus_client keeps the values in files (its own environment variable names the folder); `exposition` merges them.
 """
 
 from __future__ import annotations
