@@ -34,6 +34,18 @@ SETTING = re.compile(r"\bVITRINA_[A-Z][A-Z_]*[A-Z]\b")
 MARKDOWN_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
 CODE_BLOCK = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 
+IMPORT_WITHOUT = """
+import importlib, sys
+hidden = set(sys.argv[1].split(","))
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in hidden:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+for module in sys.argv[2:]:
+    importlib.import_module(module)
+"""
+
 
 @cache
 def tracked() -> tuple[str, ...]:
@@ -118,6 +130,19 @@ def test_uv_and_pip_get_the_same_versions(name: str) -> None:
 def test_the_service_is_installed_without_the_training_stack() -> None:
     heavy = {"mlflow", "mlflow-skinny", "implicit", "torch", "ibis-framework", "duckdb", "optuna", "matplotlib"}
     assert heavy.isdisjoint(pins("requirements-serve.txt"))
+
+
+def test_the_service_imports_nothing_that_its_requirements_lack() -> None:
+    pinned = {"vitrina", *pins("requirements-serve.txt")}
+    hidden = {
+        top
+        for top, distributions in importlib.metadata.packages_distributions().items()
+        if pinned.isdisjoint(canonicalize_name(name) for name in distributions)
+    }
+    modules = [f"app.{path.stem}" for path in (ROOT / "app").glob("*.py") if path.stem not in {"__init__", "__main__"}]
+    command = [sys.executable, "-c", IMPORT_WITHOUT, ",".join(hidden), *modules]
+    process = subprocess.run(command, cwd=ROOT, check=False, stderr=subprocess.PIPE, text=True)
+    assert process.returncode == 0, process.stderr
 
 
 def test_every_imported_package_is_declared() -> None:
