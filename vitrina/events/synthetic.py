@@ -49,6 +49,7 @@ def generate_world(spec: WorldSpec, out: Path, progress: Callable[[int], None] |
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out} is a file: name a folder for the generated world.")
     out.mkdir(parents=True, exist_ok=True)
+    (out / "oracle.json").unlink(missing_ok=True)  # comes back last, so a half-replaced world is not taken for one
     world = build_world(spec)
     roots = world.parent < 0
     with csv_file(out / "category_tree.csv", _TREE) as write:

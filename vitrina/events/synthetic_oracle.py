@@ -69,38 +69,18 @@ class Oracle:
         leaf, brand, weight = self._tastes(user_id)
         return Tastes(self.shop.leaf_id[leaf], brand, weight)
 
-    def scores(self, user_id: int, as_of: int, history: Sequence[int] = ()) -> NDArray[np.float64]:
-        """(items,) by item id: proportional to the chance of a cart in the next visit after `as_of` (ms).
+    def first_view(self, user_id: int, as_of: int, history: Sequence[int] = ()) -> NDArray[np.float64]:
+        """(items,) by item id, sum 1: the chance that the visitor's next visit, at `as_of` (ms), begins with the item.
 
-        `history` are the items that the visitor has seen, most recent first, repeats in a row left out.
+        `history` are the items that the visitor has seen, most recent first, repeats in a row left out. Raises
         `UnknownItemError` for an item that the catalogue lacks, `ConfigError` for a visitor that the world lacks.
         """
+        return self._by_item(self._first_view(user_id, as_of, history)[0])
+
+    def scores(self, user_id: int, as_of: int, history: Sequence[int] = ()) -> NDArray[np.float64]:
+        """(items,) by item id: proportional to the chance of a cart in the next visit; arguments as in `first_view`."""
         shop, structure = self.shop, self.shop.structure
-        weight = np.diff(shop.cumulative) * (shop.birth <= as_of)
-        running = np.concatenate([[0.0], np.cumsum(weight)])
-        in_group, in_leaf = np.diff(running[shop.group_ptr]), np.diff(running[shop.leaf_ptr])
-        week = min(max((as_of - shop.start) // WEEK, 0), len(shop.demand) - 1)
-        leaf, brand, taste = self._tastes(user_id)
-        taste = taste * shop.drift[week, leaf]
-        taste = structure * laws.TASTE * taste / taste.sum()
-        leaf_mass = (1 - structure * laws.TASTE) * np.diff(shop.demand[week])
-        np.add.at(leaf_mass, leaf, taste * (1 - laws.BRAND))
-        group_mass = np.zeros(len(in_group))
-        np.add.at(group_mass, leaf * BRANDS + brand, taste * laws.BRAND)
-        free = weight * self._spread(leaf_mass, group_mass, in_leaf, in_group)
-        first, stay = free, free
-        if len(history) and structure:
-            rows = self._rows(history[: laws.MEMORY])
-            back = np.exp(-np.arange(len(rows)) / laws.REVISIT_DEPTH)
-            back = back - np.append(back[1:], 0.0)  # what is older than the memory falls on its oldest item
-            revisit = structure * laws.REVISIT
-            again = np.bincount(rows, revisit * back, minlength=self.items)
-            first = (1 - revisit) * free + again
-            total = np.concatenate([[0.0], np.cumsum(again)])
-            stay = (1 - revisit) * free
-            stay = stay + weight * self._spread(
-                np.diff(total[shop.leaf_ptr]), np.zeros(len(in_group)), in_leaf, in_group
-            )
+        first, free, stay = self._first_view(user_id, as_of, history)
         companion, repeat, same = structure * laws.COMPANION, structure * laws.REPEAT, structure * laws.STAY
         second = companion * np.bincount(shop.companion, first, minlength=self.items) + repeat * first + same * stay
         second += (1 - companion - repeat - same) * free
@@ -148,6 +128,30 @@ class Oracle:
         laws.arrive(self.shop, self.spec.seed, int(user_id), np.empty(1, np.uint64), leaf, brand, weight)
         return leaf, brand, weight
 
+    def _first_view(
+        self, user_id: int, as_of: int, history: Sequence[int]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """(rows,) chances of the first view, of a free choice, and of a second view in the first one's category."""
+        shop, structure = self.shop, self.shop.structure
+        weight = np.diff(shop.cumulative) * (shop.birth <= as_of)
+        week = min(max((as_of - shop.start) // WEEK, 0), len(shop.demand) - 1)
+        leaf, brand, taste = self._tastes(user_id)
+        taste = taste * shop.drift[week, leaf]
+        taste = structure * laws.TASTE * taste / taste.sum()
+        leaf_mass = (1 - structure * laws.TASTE) * np.diff(shop.demand[week])
+        np.add.at(leaf_mass, leaf, taste * (1 - laws.BRAND))
+        group_mass = np.zeros(len(shop.group_ptr) - 1)
+        np.add.at(group_mass, leaf * BRANDS + brand, taste * laws.BRAND)
+        free = self._spread(weight, leaf_mass, group_mass)
+        if not len(history) or not structure:
+            return free, free, free
+        rows = self._rows(history[: laws.MEMORY])
+        back = np.exp(-np.arange(len(rows)) / laws.REVISIT_DEPTH)
+        revisit = structure * laws.REVISIT
+        again = np.bincount(rows, revisit * back / back.sum(), minlength=self.items)
+        near = self._spread(weight, _sums(again, shop.leaf_ptr), np.zeros_like(group_mass))
+        return (1 - revisit) * free + again, free, (1 - revisit) * free + near
+
     def _rows(self, items: Sequence[int]) -> NDArray[np.int64]:
         wanted = np.asarray(items, dtype=np.int64)
         if wanted.min() < 0 or wanted.max() >= self.items:
@@ -162,10 +166,18 @@ class Oracle:
         return by_item
 
     def _spread(
-        self, leaf_mass: NDArray[np.float64], group_mass: NDArray[np.float64], in_leaf: NDArray[np.float64],
-        in_group: NDArray[np.float64],
-    ) -> NDArray[np.float64]:  # fmt: skip
-        """(rows,) factor on a row's weight that spreads the mass of its category and of its brand there."""
+        self, weight: NDArray[np.float64], leaf_mass: NDArray[np.float64], group_mass: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """(rows,) the mass of categories and of brands in them, shared among their rows by weight."""
+        in_leaf, in_group = _sums(weight, self.shop.leaf_ptr), _sums(weight, self.shop.group_ptr)
+        whole = np.diff(self.shop.cumulative[self.shop.group_ptr])
+        unborn = 1 - np.divide(in_group, whole, out=np.zeros_like(whole), where=whole > 0)
+        widened = group_mass * unborn**laws.DRAWS
+        leaf_mass, group_mass = leaf_mass + widened.reshape(-1, BRANDS).sum(axis=1), group_mass - widened
         per_leaf = np.divide(leaf_mass, in_leaf, out=np.zeros_like(in_leaf), where=in_leaf > 0)
         per_group = np.divide(group_mass, in_group, out=np.zeros_like(in_group), where=in_group > 0)
-        return np.repeat(np.repeat(per_leaf, BRANDS) + per_group, np.diff(self.shop.group_ptr))
+        return weight * np.repeat(np.repeat(per_leaf, BRANDS) + per_group, np.diff(self.shop.group_ptr))
+
+
+def _sums(values: NDArray[Any], ptr: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.diff(np.concatenate([[0.0], np.cumsum(values)])[ptr])

@@ -11,7 +11,7 @@ REAL_EVENTS = 2_756_101
 REAL_USERS = 1_407_580
 REAL_ITEMS = 235_061
 REAL_CATEGORIES = 1_669
-CATALOGUE_ITEMS_PER_CATEGORY = 8
+CATALOGUE_ITEMS_PER_CATEGORY = 32
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -34,7 +34,7 @@ class WorldSpec:
     days: int = 137
     seed: int = 0
     start: int = 1_430_611_200_000  # 2015-05-03
-    drift: float = 0.7
+    drift: float = 0.4
     structure: float = 1.0
 
     def __post_init__(self) -> None:

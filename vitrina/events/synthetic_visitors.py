@@ -18,13 +18,14 @@ from vitrina.events.schema import BUY, CART, VIEW
 from vitrina.events.synthetic_spec import DAY, HOUR, WEEK
 from vitrina.events.synthetic_world import BRANDS, Shop
 
-TASTES = 3  # leaf categories that a visitor cares about
-TASTE = 0.85  # a free choice follows the visitor's tastes, not the whole shop
-BRAND = 0.6  # a choice within a taste follows the preferred brand
+TASTES = 4  # leaf categories that a visitor cares about
+TASTE = 0.7  # a free choice follows the visitor's tastes, not the whole shop
+BRAND = 0.4  # a choice within a taste follows the preferred brand
 REVISIT = 0.3  # a visit begins with an item seen before
-REVISIT_DEPTH = 3.0  # mean number of steps back in the own history
-REPEAT, COMPANION, STAY = 0.2, 0.08, 0.55  # next view: same item, companion, same category; else a free choice
+REVISIT_DEPTH = 3.0  # steps back in the own history over which its pull falls by e
+REPEAT, COMPANION, STAY = 0.2, 0.1, 0.5  # next view: same item, companion, same category; else a free choice
 COMPANION_AFTER_CART = 0.3
+DRAWS = 8  # for an item that is already on sale, before the choice widens from the brand to the category
 MEMORY = 32  # items that a visitor can come back to
 
 _RELATED_TASTE = 0.4  # the next taste is the partner of the one before
@@ -33,7 +34,7 @@ _STEP_LOG_MEDIAN, _STEP_SIGMA, _STEP_MOST = math.log(60_000), 1.1, 1_500_000
 _GAP_LOG_MEDIAN, _GAP_SIGMA, _GAP_LEAST = math.log(DAY), 1.6, 35 * 60_000
 _GAP_MEAN = DAY * math.exp(_GAP_SIGMA**2 / 2)
 _SNAP = 8 * HOUR  # after a longer gap the visitor returns at an hour and weekday of the shop's traffic
-_INTENT, _INTENT_POWER, _INTENT_MOST = 0.18, 0.55, 0.75
+_INTENT, _INTENT_POWER, _INTENT_MOST = 0.175, 0.55, 0.75
 _CART, _CART_AFTER_REPEAT, _CART_OF_BUYER = 0.167, 2.0, 1.5
 _BUYER, _BUY = 0.465, 0.99
 _BASKET = 64
@@ -102,8 +103,8 @@ def _week(shop: Shop, t: int) -> int:
 
 @numba.njit(cache=True)
 def _row(shop: Shop, rng: NDArray[np.uint64], low: int, high: int, t: int) -> int:
-    """A row of low .. high by popularity; one that is on sale at t, if eight draws find one, else -1."""
-    for _ in range(8):
+    """A row of low .. high by popularity; one that is on sale at t, if a few draws find one, else -1."""
+    for _ in range(DRAWS):
         weight = shop.cumulative[high] - shop.cumulative[low]
         row = _pick(shop.cumulative, low, high, shop.cumulative[low] + _uniform(rng) * weight)
         if shop.birth[row] <= t:
@@ -145,7 +146,7 @@ def arrive(
         brand[slot] = 0
         while shop.group_ptr[leaf[slot] * BRANDS + brand[slot] + 1] <= row:
             brand[slot] += 1
-        weight[slot] = (-math.log(1.0 - _uniform(rng))) ** 1.5
+        weight[slot] = (-math.log(1.0 - _uniform(rng))) ** 1.2
         total += weight[slot]
     for slot in range(TASTES):
         weight[slot] /= total
@@ -261,7 +262,7 @@ def simulate(
             if before < 0:
                 if n_seen > 0 and u < structure * REVISIT:
                     back = int(-math.log(1.0 - _uniform(rng)) * REVISIT_DEPTH)
-                    current = seen[(n_seen - 1 - min(back, min(n_seen, MEMORY) - 1)) % MEMORY]
+                    current = seen[(n_seen - 1 - back % min(n_seen, MEMORY)) % MEMORY]
                     slot, here = -1, _leaf_of_row(shop, current)
             else:
                 companion = structure * (COMPANION_AFTER_CART if after_cart else COMPANION)
