@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -104,7 +105,9 @@ class LocalEngine:
                 remedy="Check the path.",
             )
         try:
-            return self.backend.read_parquet(paths)
+            with warnings.catch_warnings():  # ibis 12 reads the schema with a method that duckdb 2 calls deprecated
+                warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)
+                return self.backend.read_parquet(paths)
         except duckdb.Error as error:
             raise DataError(
                 f"this is not a readable parquet file ({error})",

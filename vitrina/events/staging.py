@@ -88,13 +88,12 @@ def stage(
     _drop_rejects(connection)
     try:
         connection.execute(f"COPY (SELECT * FROM ({inner}) WHERE {where}) TO {quoted(target)} (FORMAT parquet)")  # noqa: S608
-        rows = connection.execute(f"SELECT count(*) FROM {table.rows}").fetchall() if where != "true" else None  # noqa: S608
         broken = _rejects(connection) if table.file.format == "csv" else []
     except duckdb.Error as error:
         raise _unreadable(table.file, error) from error
     finally:
         _drop_rejects(connection)
-    count = rows[0][0] if rows else connection.execute(f"SELECT count(*) FROM {quoted(target)}").fetchall()[0][0]  # noqa: S608
+    count = connection.execute(f"SELECT count(*) FROM {quoted(target)}").fetchall()[0][0]  # noqa: S608
     staged = Staged(name=table.file.name, path=target, rows=count, broken=broken, first_row=table.first_row)
     for line, reason, text in broken:
         if reason in ("a quote that does not close", "broken quoting", "the line is too long"):
@@ -117,7 +116,7 @@ def id_is_odd(text: str) -> str:
 
 
 def _text_column(raw: str) -> Column:
-    text = f"nullif(trim({raw}, ' \t\r\n'), '')"
+    text = f"nullif(trim({raw}), '')"
     number = f"try_cast({text} AS DOUBLE)"
     time = f"CASE WHEN {number} IS NULL THEN epoch_ms(try_cast({text} AS TIMESTAMPTZ)) END"
     return Column(text=text, number=number, time=time)
