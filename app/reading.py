@@ -20,7 +20,7 @@ from vitrina.serving.answer import Ask, Id
 MAX_K = 100
 DEFAULT_K = 10
 MAX_SESSION = 200
-MAX_EXCLUDE = 1000
+MAX_EXCLUDE = 500
 MAX_CATEGORIES = 100
 MAX_ID_LENGTH = 128
 INT64 = 2**63
@@ -157,11 +157,16 @@ def _ids(value: object, field: str, kind: IdKind, most: int) -> tuple[Id, ...]:
     if len(value) > most:
         raise RequestError(f"over {most} items", field=field, remedy="Send the most recent ones")
     if kind == "int":
-        for one in value:
-            if type(one) is not int or not -INT64 <= one < INT64:
-                raise RequestError("an item id that is no integer of 64 bits", field=field, remedy="Send integers")
-        return tuple(value)
+        return _integers(value, field)
     return tuple(_text_id(one, field) for one in value)
+
+
+def _integers(values: list[object], field: str) -> tuple[int, ...]:
+    """As JSON has it, 17.0 is the integer 17; true is none. A float of 2**63 may be a rounded, longer number."""
+    whole = [int(one) if type(one) is float and one.is_integer() and abs(one) < INT64 else one for one in values]
+    if not all(type(one) is int and -INT64 <= one < INT64 for one in whole):
+        raise RequestError("holds what is no integer of 64 bits", field=field, remedy="Send integers")
+    return tuple(whole)  # type: ignore[arg-type]  # checked above
 
 
 def _text_id(value: object, field: str) -> str:
@@ -176,8 +181,4 @@ def _categories(value: object) -> tuple[int, ...]:
     if not 0 < len(values) <= MAX_CATEGORIES:
         problem = f"not 1 to {MAX_CATEGORIES} categories"
         raise RequestError(problem, field="filter.category", remedy="Send an id or a list of ids")
-    for one in values:
-        if type(one) is not int or not -INT64 <= one < INT64:
-            problem = "a category that is no integer of 64 bits"
-            raise RequestError(problem, field="filter.category", remedy="Send category ids")
-    return tuple(sorted(set(values)))
+    return tuple(sorted(set(_integers(values, "filter.category"))))

@@ -66,6 +66,7 @@ def test_session_exclude_and_filter(client) -> None:
         client, "user_id=1&k=3", b'{"session": [110, 112], "exclude": [113, 5], "filter": {"category": 1}}'
     ).json()
     assert (answer["recs"], answer["source"], answer["ignored"]) == ([111, 105, 100], "session", [5])
+    assert post(client, "user_id=777&k=1", b'{"session": [110.0]}').json()["recs"] == [111]
     answer = post(client, "user_id=1&k=9", b'{"filter": {"category": [2, 3], "available": true}}').json()
     assert answer["recs"] == [118, 116, 110, 112, 114]
     assert post(client, "user_id=1", b'{"filter": {"available": false}}').json()["recs"][:3] == [119, 118, 117]
@@ -121,8 +122,9 @@ def test_bad_query(client, query: str, field: str) -> None:
         (b'{"session": [true]}', "session"),
         (b'{"session": [1.5]}', "session"),
         (b'{"session": [9223372036854775808]}', "session"),
+        (b'{"session": [-9223372036854775809]}', "session"),
         (b'{"session": [' + b",".join([b"1"] * 201) + b"]}", "session"),
-        (b'{"exclude": [' + b",".join([b"1"] * 1001) + b"]}", "exclude"),
+        (b'{"exclude": [' + b",".join([b"1"] * 501) + b"]}", "exclude"),
         (b'{"exclude": {}}', "exclude"),
         (b'{"filter": []}', "filter"),
         (b'{"filter": {"price": 1}}', "filter"),
