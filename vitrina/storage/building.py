@@ -25,7 +25,7 @@ def building(target: Path) -> Iterator[Path]:
         yield staged
         with locked(target.parent):
             replaced = target.with_name(f".{target.name}.replaced")
-            clear_dead(target.parent, f".{target.name}.")
+            clear_dead(target.parent, f".{target.name}.", own=staged)
             if replaced.exists() and target.exists():
                 shutil.rmtree(replaced)
             if target.exists():
@@ -55,9 +55,11 @@ def claimed(parent: Path, prefix: str) -> Iterator[Path]:
         os.close(handle)
 
 
-def clear_dead(parent: Path, prefix: str) -> None:
-    """Removes the folders made by `claimed` whose process is gone."""
-    for path in parent.glob(f"{prefix}*.new"):
+def clear_dead(parent: Path, prefix: str, *, own: Path) -> None:
+    """Removes the folders made by `claimed` whose process is gone; `own` is the caller's and stays."""
+    for path in parent.iterdir():
+        if path == own or not (path.name.startswith(prefix) and path.name.endswith(".new") and path.is_dir()):
+            continue
         handle = os.open(path, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,7 +72,10 @@ def clear_dead(parent: Path, prefix: str) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the lock of an existing folder: one holder at a time, over threads and processes; a kill releases it."""
+    """Holds the lock of an existing folder: one holder at a time, over threads and processes; a kill releases it.
+
+    Not re-entrant, and `building` takes the lock of the parent of what it builds.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

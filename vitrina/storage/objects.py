@@ -88,7 +88,7 @@ class FolderObjects:
             yield staged
             content = contents / uuid.uuid4().hex[:12]
             with locked(contents):
-                clear_dead(contents, ".")
+                clear_dead(contents, ".", own=staged)
                 staged.rename(content)
                 before = link.resolve() if link.is_symlink() else None
                 self._switch(key, link, content)
