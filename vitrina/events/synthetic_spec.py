@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields
 
 from vitrina.errors import ConfigError
+from vitrina.events.schema import DAY_MS
 
 REAL_EVENTS = 2_756_101
 REAL_USERS = 1_407_580
@@ -14,7 +15,7 @@ REAL_CATEGORIES = 1_669
 CATALOGUE_ITEMS_PER_CATEGORY = 32
 
 HOUR = 3_600_000
-DAY = 24 * HOUR
+DAY = DAY_MS
 WEEK = 7 * DAY
 
 
