@@ -8,30 +8,39 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 from app.settings import Settings
 
 GRACE_SECONDS = 30
+MakeApp = Callable[[Settings], Any]
 
 
-def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
-    """Serves until a signal ends it."""
+def run(
+    settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers: int = 1, make_app: MakeApp | None = None
+) -> None:
+    """Serves until a signal ends it. `make_app` is called in each worker; without it, `app.main.create_app`."""
+    make_app = make_app or _create_app
     if workers == 1:
-        _run_one(settings, host, port)
+        _run_one(make_app(settings), host, port)
     else:
         with tempfile.TemporaryDirectory(prefix="vitrina-metrics-") as folder:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read by prometheus_client when a worker imports it
-            _run_several(settings, host, port, workers, folder)
+            _run_several(lambda: make_app(settings), f"{host}:{port}", workers, folder)
 
 
-def _run_one(settings: Settings, host: str, port: int) -> None:
-    import uvicorn
-
+def _create_app(settings: Settings) -> Any:
     from app.main import create_app
 
+    return create_app(settings)
+
+
+def _run_one(app: Any, host: str, port: int) -> None:
+    import uvicorn
+
     uvicorn.run(
-        create_app(settings),
+        app,
         host=host,
         port=port,
         loop="uvloop",
@@ -42,13 +51,13 @@ def _run_one(settings: Settings, host: str, port: int) -> None:
     )
 
 
-def _run_several(settings: Settings, host: str, port: int, workers: int, folder: str) -> None:
+def _run_several(load: Callable[[], Any], bind: str, workers: int, folder: str) -> None:
     from gunicorn.app.base import BaseApplication
 
     class Server(BaseApplication):
         def load_config(self) -> None:
             options: dict[str, Any] = {
-                "bind": f"{host}:{port}",
+                "bind": bind,
                 "workers": workers,
                 "worker_class": "uvicorn_worker.UvicornWorker",
                 "graceful_timeout": GRACE_SECONDS,
@@ -58,13 +67,10 @@ def _run_several(settings: Settings, host: str, port: int, workers: int, folder:
                 "control_socket_disable": True,
             }
             for name, value in options.items():
-                if name in self.cfg.settings:
-                    self.cfg.set(name, value)
+                self.cfg.set(name, value)
 
         def load(self) -> Any:
-            from app.main import create_app
-
-            return create_app(settings)
+            return load()
 
     def child_exit(_server: Any, worker: Any) -> None:
         from prometheus_client.multiprocess import mark_process_dead

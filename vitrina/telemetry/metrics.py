@@ -6,6 +6,8 @@ prometheus_client keeps the values in files (its own environment variable names 
 
 from __future__ import annotations
 
+import struct
+import time
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -13,6 +15,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from vitrina.telemetry import names
 from vitrina.telemetry.names import MetricName
+
+READS = 5
+READ_PAUSE = 0.02
 
 
 class ServiceMetrics:
@@ -57,11 +62,20 @@ class ServiceMetrics:
             self._child(names.MODEL_LOADED).set(now / 1000)
 
     def exposition(self) -> bytes:
-        """The text that Prometheus scrapes; of all workers when they share a folder."""
+        """The text that Prometheus scrapes; of all workers when they share a folder (may wait a moment for one)."""
         if self._folder is None:
             return generate_latest(self.registry)
+        for _ in range(READS - 1):
+            try:
+                return self._merged(self._folder)
+            except (struct.error, ValueError, RuntimeError):  # a starting worker was just making one of its files
+                time.sleep(READ_PAUSE)
+        return self._merged(self._folder)
+
+    @staticmethod
+    def _merged(folder: str) -> bytes:
         merged = CollectorRegistry()
-        MultiProcessCollector(merged, path=self._folder)
+        MultiProcessCollector(merged, path=folder)
         return generate_latest(merged)
 
     def _child(self, name: MetricName, *values: str) -> Any:
