@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from vitrina.candidates.fold_in import solve_user
 from vitrina.candidates.neighbours import Neighbours
 from vitrina.features.past import Past
 
@@ -53,8 +53,12 @@ class ALS:
             confidence = csr_matrix(profiles, copy=True)
             confidence.data = 1.0 + self.alpha * confidence.data
             model = AlternatingLeastSquares(
-                factors=self.factors, regularization=self.regularization, alpha=1.0, iterations=self.iterations,
-                random_state=self.seed, num_threads=os.cpu_count() or 1,
+                factors=self.factors,
+                regularization=self.regularization,
+                alpha=1.0,
+                iterations=self.iterations,
+                random_state=self.seed,
+                num_threads=os.cpu_count() or 1,
             )
             model.fit(confidence, show_progress=False)
             touched = np.bincount(confidence.indices, minlength=past.items) > 0
@@ -64,7 +68,12 @@ class ALS:
 
 
 def factor_neighbours(
-    fitted: ItemFactors, popularity: npt.NDArray[np.floating], *, keep: int = 30, targets: int = 20_000, block: int = 2048
+    fitted: ItemFactors,
+    popularity: npt.NDArray[np.floating],
+    *,
+    keep: int = 30,
+    targets: int = 20_000,
+    block: int = 2048,
 ) -> Neighbours:
     """For each item with a factor, its `keep` nearest by cosine among the `targets` most popular items that have one.
 
@@ -83,7 +92,9 @@ def factor_neighbours(
         rows = known[start : start + block]
         similarity = unit[rows] @ unit[shelf].T  # (block, targets)
         similarity[rows[:, None] == shelf[None, :]] = -np.inf
-        best = np.argpartition(-similarity, depth - 1, axis=1)[:, :depth] if depth else np.empty((len(rows), 0), np.int64)
+        best = (
+            np.argpartition(-similarity, depth - 1, axis=1)[:, :depth] if depth else np.empty((len(rows), 0), np.int64)
+        )
         weight = np.take_along_axis(similarity, best, axis=1)
         order = np.argsort(-weight, axis=1, kind="stable")[:, :keep]
         weight = np.take_along_axis(weight, order, axis=1)
@@ -98,50 +109,3 @@ def factor_neighbours(
         items=np.concatenate(found_items or [empty]).astype(np.int32),
         weights=np.concatenate(found_weights or [empty]).astype(np.float32),
     )
-
-
-@numba.njit(cache=True, fastmath=False)
-def solve_user(factors, gram, alpha, items, weights, count, out):  # type: ignore[no-untyped-def]  # compiled
-    """Conjugate gradients for (gram + sum alpha w y y') x = sum (1 + alpha w) y; writes x into `out` float32 (f,)."""
-    f = factors.shape[1]
-    residual = np.zeros(f, np.float64)
-    for n in range(count):
-        confidence = 1.0 + alpha * weights[n]
-        for d in range(f):
-            residual[d] += confidence * factors[items[n], d]
-    x = np.zeros(f, np.float64)
-    direction = residual.copy()
-    product = np.empty(f, np.float64)
-    error = 0.0
-    for d in range(f):
-        error += residual[d] * residual[d]
-    start = error
-    for _ in range(f):
-        if error <= 1e-12 * start or error == 0.0:
-            break
-        for d in range(f):
-            total = 0.0
-            for e in range(f):
-                total += gram[d, e] * direction[e]
-            product[d] = total
-        for n in range(count):
-            dot = 0.0
-            for d in range(f):
-                dot += factors[items[n], d] * direction[d]
-            dot *= alpha * weights[n]
-            for d in range(f):
-                product[d] += dot * factors[items[n], d]
-        curvature = 0.0
-        for d in range(f):
-            curvature += direction[d] * product[d]
-        step = error / curvature
-        grown = 0.0
-        for d in range(f):
-            x[d] += step * direction[d]
-            residual[d] -= step * product[d]
-            grown += residual[d] * residual[d]
-        for d in range(f):
-            direction[d] = residual[d] + grown / error * direction[d]
-        error = grown
-    for d in range(f):
-        out[d] = x[d]

@@ -72,9 +72,13 @@ def paired_counts(events: ir.Table, matrices: Sequence[CoVisitation], *, as_of: 
     lagged = []
     for lag in range(1, LAGS + 1):
         step = past.select(
-            first=past.item, first_kind=past.kind, first_ts=past.ts,
-            second=past.item.lead(lag).over(visitor), second_kind=past.kind.lead(lag).over(visitor),
-            second_ts=past.ts.lead(lag).over(visitor), nearness=ibis.literal(float(1.0 / (1.0 + np.log(lag)))),
+            first=past.item,
+            first_kind=past.kind,
+            first_ts=past.ts,
+            second=past.item.lead(lag).over(visitor),
+            second_kind=past.kind.lead(lag).over(visitor),
+            second_ts=past.ts.lead(lag).over(visitor),
+            nearness=ibis.literal(float(1.0 / (1.0 + np.log(lag)))),
         )
         lagged.append(step.filter(step.second.notnull() & (step.second != step.first)))
     pairs = ibis.union(*lagged, distinct=False)

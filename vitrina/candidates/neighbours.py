@@ -20,7 +20,12 @@ class Neighbours:
 
     @classmethod
     def from_pairs(
-        cls, source: npt.NDArray[np.int32], target: npt.NDArray[np.int32], weight: npt.NDArray[np.float32], *, items: int
+        cls,
+        source: npt.NDArray[np.int32],
+        target: npt.NDArray[np.int32],
+        weight: npt.NDArray[np.float32],
+        *,
+        items: int,
     ) -> Neighbours:
         """From triplets in any order; a tie goes to the smaller target."""
         order = np.lexsort((target, -weight, source))
@@ -38,9 +43,7 @@ class Neighbours:
         return self.items[span], self.weights[span]
 
 
-def best_products(
-    left: sp.csr_array, right: sp.csr_array, *, keep: int, rows_at_once: int = 4096
-) -> Neighbours:
+def best_products(left: sp.csr_array, right: sp.csr_array, *, keep: int, rows_at_once: int = 4096) -> Neighbours:
     """The `keep` largest off-diagonal entries of each row of left @ right, without holding the product.
 
     left (items, n), right (n, items), both float32; only positive entries are kept.

@@ -32,11 +32,12 @@ class Profile(NamedTuple):
 
 class Taste(NamedTuple):
     """How a history becomes a query: an event weighs its kind's weight, halved every `half_life` days, and an item its
-    strongest event / (1 + position) ** `position_power`."""
+    strongest event / (1 + position) ** `position_power`. `alpha` turns an item's weight into confidence for the ALS fold-in."""
 
     kind_weights: tuple[float, float, float]
     half_life: float
     position_power: float
+    alpha: float
 
 
 def new_profile() -> Profile:

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from vitrina.candidates.als import solve_user
+from vitrina.candidates.fold_in import solve_user
 from vitrina.candidates.profile import Profile, Taste, fold, new_profile
 
 MATRICES: Final[tuple[str, ...]] = ("next", "session", "to_cart", "carts", "item_knn", "als")
@@ -31,6 +31,8 @@ FUSION: Final = 60.0
 UNRANKED: Final = 1_000.0
 MOST_TOUCHED: Final = 8_192
 SHELVES: Final = 3
+FREE: Final = -1
+BARRED: Final = -2
 
 
 class Tables(NamedTuple):
@@ -84,13 +86,13 @@ def new_scratch(tables: Tables) -> Scratch:
 
 
 @numba.njit(cache=True)
-def _touch(item, n, scratch):  # type: ignore[no-untyped-def]  # compiled
-    """Slot of an item, made if there is room; returns (slot or -1, number touched)."""
+def _touch(item, n, allowed, scratch):  # type: ignore[no-untyped-def]  # compiled
+    """Slot of an item, made if the rules let it in and there is room; returns (slot or negative, number touched)."""
     place = scratch.slot[item]
-    if place >= 0:
+    if place != FREE:
         return place, n
-    if n == MOST_TOUCHED:
-        return -1, n
+    if n == MOST_TOUCHED or (len(allowed) and not allowed[item]):
+        return FREE, n
     scratch.slot[item] = n
     scratch.touched[n] = item
     for s in range(len(SOURCES)):
@@ -128,32 +130,55 @@ def _rank_source(s, n, scratch):  # type: ignore[no-untyped-def]  # compiled
         scratch.ranks[scratch.best[place], s] = place
 
 
-@numba.njit(cache=True)
-def retrieve(items, kinds, ts, begin, end, as_of, taste, tables, scratch, out_items, out_scores, out_ranks):  # type: ignore[no-untyped-def]  # compiled
+@numba.njit(cache=True, nogil=True)
+def retrieve(  # type: ignore[no-untyped-def]  # compiled
+    items,
+    kinds,
+    ts,
+    begin,
+    end,
+    as_of,
+    taste,
+    tables,
+    scratch,
+    barred,
+    allowed,
+    new_only,
+    out_items,
+    out_scores,
+    out_ranks,
+):
     """Writes the candidates of one visitor, best fused rank first, and returns (their number, distinct items of the history).
 
-    History: events begin .. end - 1 of items/kinds/ts, most recent first. out_items int32 (c,), out_scores and out_ranks
-    float32 (c, sources); c is the most candidates wanted. `scratch.profile` and `scratch.factor` are left filled for the ranker.
+    History: events begin .. end - 1 of items/kinds/ts, most recent first. Rules: `barred` int32 items never appear, `allowed` bool
+    (items,) or empty says which may, `new_only` bars the whole history. out_items int32 (c,), out_scores and out_ranks float32
+    (c, sources); c is the most candidates wanted. `scratch.profile` and `scratch.factor` are left filled for the ranker.
     """
     profile, slot = scratch.profile, scratch.slot
     known = fold(items, kinds, ts, begin, end, as_of, taste, slot, profile)
+    for b in range(len(barred)):
+        slot[barred[b]] = BARRED
+    if new_only:
+        for e in range(begin, end):
+            slot[items[e]] = BARRED
     n = 0
     for h in range(known):
-        place, n = _touch(profile.item[h], n, scratch)
-        scratch.scores[place, OWN] = profile.weight[h]
+        place, n = _touch(profile.item[h], n, allowed, scratch)
+        if place >= 0:
+            scratch.scores[place, OWN] = profile.weight[h]
     for m in range(len(MATRICES)):
         for h in range(known):
             row = profile.item[h]
             weight = profile.weight[h]
             for p in range(tables.indptr[m, row], tables.indptr[m, row + 1]):
-                place, n = _touch(tables.neighbours[p], n, scratch)
+                place, n = _touch(tables.neighbours[p], n, allowed, scratch)
                 if place >= 0:
                     scratch.scores[place, 1 + m] += weight * tables.weights[p]
     f = len(scratch.factor)
     for d in range(f):
         scratch.factor[d] = 0.0
     if known:
-        solve_user(tables.factors, tables.gram, 1.0, profile.item, profile.weight, known, scratch.factor)
+        solve_user(tables.factors, tables.gram, taste.alpha, profile.item, profile.weight, known, scratch.factor)
         for c in range(n):
             if scratch.scores[c, ALS] != 0.0:
                 dot = 0.0
@@ -161,7 +186,7 @@ def retrieve(items, kinds, ts, begin, end, as_of, taste, tables, scratch, out_it
                     dot += scratch.factor[d] * tables.factors[scratch.touched[c], d]
                 scratch.scores[c, ALS] = dot
     for place_in_list in range(min(PER_SOURCE, len(tables.popular))):
-        place, n = _touch(tables.popular[place_in_list], n, scratch)
+        place, n = _touch(tables.popular[place_in_list], n, allowed, scratch)
         if place >= 0:
             scratch.scores[place, POPULAR] = tables.popularity[tables.popular[place_in_list]]
     shelves = 0
@@ -173,7 +198,7 @@ def retrieve(items, kinds, ts, begin, end, as_of, taste, tables, scratch, out_it
         last = shelf
         shelves += 1
         for p in range(tables.shelf_indptr[shelf], tables.shelf_indptr[shelf + 1]):
-            place, n = _touch(tables.shelf_items[p], n, scratch)
+            place, n = _touch(tables.shelf_items[p], n, allowed, scratch)
             if place >= 0:
                 share = tables.popularity[tables.shelf_items[p]] * profile.weight[h]
                 scratch.scores[place, CATEGORY] = max(scratch.scores[place, CATEGORY], share)
@@ -195,5 +220,10 @@ def retrieve(items, kinds, ts, begin, end, as_of, taste, tables, scratch, out_it
             out_ranks[count, s] = scratch.ranks[place, s]
         count += 1
     for c in range(n):
-        slot[scratch.touched[c]] = -1
+        slot[scratch.touched[c]] = FREE
+    for b in range(len(barred)):
+        slot[barred[b]] = FREE
+    if new_only:
+        for e in range(begin, end):
+            slot[items[e]] = FREE
     return count, known

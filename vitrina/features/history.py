@@ -80,7 +80,9 @@ class Histories:
         """What each of `users` had done strictly before its `as_of` (one time for all, or one per row)."""
         users = np.asarray(users, np.int32)
         times = np.broadcast_to(np.asarray(as_of, np.int64), users.shape)
-        return Moments(users=users, begin=_begins(self.indptr, self.ts, users, times), end=self.indptr[users + 1], as_of=times)
+        return Moments(
+            users=users, begin=_begins(self.indptr, self.ts, users, times), end=self.indptr[users + 1], as_of=times
+        )
 
     def before(self, as_of: int, *, most: int | None = None) -> Histories:
         """A copy that holds only events strictly before `as_of`, at most the `most` latest of each user."""
@@ -96,7 +98,9 @@ class Histories:
     @classmethod
     def single(cls, history: History) -> Histories:
         """One user's history as a set of one."""
-        return cls(indptr=np.array([0, len(history)], np.int64), items=history.items, kinds=history.kinds, ts=history.ts)
+        return cls(
+            indptr=np.array([0, len(history)], np.int64), items=history.items, kinds=history.kinds, ts=history.ts
+        )
 
 
 @numba.njit(cache=True)

@@ -15,30 +15,10 @@ import numpy.typing as npt
 
 from vitrina.engine import Engine
 from vitrina.events.schema import BUY, CART, DAY_MS, VIEW
+from vitrina.features.item_columns import ITEM_FEATURES, WINDOWS
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-WINDOWS: Final[tuple[int, ...]] = (1, 3, 7, 30)
-"""Days that the popularity windows reach back."""
-
-ITEM_FEATURES: Final[tuple[str, ...]] = (
-    *(f"item_events_{days}d" for days in WINDOWS),
-    "item_events",
-    "item_users",
-    *(f"item_wanted_{days}d" for days in WINDOWS),
-    "item_wanted",
-    "item_bought",
-    "item_trend",
-    "item_view_to_cart",
-    "item_cart_to_buy",
-    "item_age_days",
-    "item_idle_days",
-    "category_events_7d",
-    "category_wanted_30d",
-    "category_view_to_cart",
-)
-"""Columns of `ItemTable.values`. `wanted` counts carts and purchases; rates are smoothed towards the shop's mean."""
 
 SMOOTHING: Final = 20.0
 """Users that the shop's mean rate counts for in a smoothed rate."""
@@ -55,9 +35,7 @@ class ItemTable:
         return self.values[:, ITEM_FEATURES.index(name)]
 
 
-def fit_item_table(
-    engine: Engine, events: ir.Table, *, as_of: int, category: npt.NDArray[np.int32]
-) -> ItemTable:
+def fit_item_table(engine: Engine, events: ir.Table, *, as_of: int, category: npt.NDArray[np.int32]) -> ItemTable:
     """The item table from events strictly before `as_of`; `category` int32 (items,), -1 where unknown."""
     counted = engine.to_arrow(item_counts(events, as_of=as_of))
     rows = _column(counted, "item").astype(np.int64)
@@ -69,7 +47,9 @@ def fit_item_table(
     unseen = values[:, names["item_events"]] == 0
     values[unseen, names["item_age_days"]] = np.nan
     values[unseen, names["item_idle_days"]] = np.nan
-    viewers, wanters, buyers = (_scatter(counted, name, rows, len(category)) for name in ("viewers", "wanters", "buyers"))
+    viewers, wanters, buyers = (
+        _scatter(counted, name, rows, len(category)) for name in ("viewers", "wanters", "buyers")
+    )
     values[:, names["item_view_to_cart"]] = _smoothed(wanters, viewers)
     values[:, names["item_cart_to_buy"]] = _smoothed(buyers, wanters)
     week, month = values[:, names["item_events_7d"]], values[:, names["item_events_30d"]]
@@ -114,9 +94,7 @@ def item_counts(events: ir.Table, *, as_of: int) -> ir.Table:
 def user_activity(events: ir.Table, *, as_of: int) -> ir.Table:
     """One row per user seen before `as_of`: `events`, `wanted` (carts and purchases), `last_ts` (ms)."""
     past = events.filter(events.ts < as_of)
-    return past.group_by("user").aggregate(
-        events=past.count(), wanted=(past.kind != VIEW).sum(), last_ts=past.ts.max()
-    )
+    return past.group_by("user").aggregate(events=past.count(), wanted=(past.kind != VIEW).sum(), last_ts=past.ts.max())
 
 
 def _smoothed(part: npt.NDArray[np.floating], whole: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:

@@ -1,0 +1,177 @@
+"""The pair-feature kernel: the ranker's (visitor, item) features, compiled, for training and serving alike.
+
+It is the only code that makes ranker features. In: a visitor's folded history and candidates as `retrieve` leaves them. Out: float32
+rows in the order of `FEATURES`. NaN means unknown (CatBoost takes it as smaller than everything).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numba
+import numpy as np
+
+from vitrina.candidates.retrieval import ALS, MATRICES, SOURCES
+from vitrina.events.schema import KIND_NAMES
+from vitrina.features.item_columns import ITEM_FEATURES
+
+_OWN: Final = (
+    "own_position",
+    *(f"own_{kind}s" for kind in KIND_NAMES),
+    *(f"own_days_since_{kind}" for kind in KIND_NAMES),
+    "own_weight",
+    "own_open_cart",
+)
+_VISITOR: Final = (
+    "visitor_items",
+    "visitor_events_hour",
+    "visitor_events_day",
+    "visitor_idle_days",
+    "visitor_cart_share",
+    "visitor_bought",
+    "visitor_mean_popularity",
+)
+_CATEGORY: Final = ("same_category_share", "same_parent_share", "same_as_last_category")
+
+FEATURES: Final[tuple[str, ...]] = (
+    *_OWN,
+    *(f"{source}_score" for source in SOURCES),
+    *(f"{source}_rank" for source in SOURCES),
+    "fused_rank",
+    *(f"{matrix}_max" for matrix in MATRICES),
+    *(f"{matrix}_last" for matrix in MATRICES),
+    *(f"{matrix}_links" for matrix in MATRICES),
+    "als_cosine_last",
+    *_CATEGORY,
+    *_VISITOR,
+    *ITEM_FEATURES,
+)
+"""Names of the columns, in their order."""
+
+_SCORES: Final = len(_OWN)
+_RANKS: Final = _SCORES + len(SOURCES)
+_FUSED: Final = _RANKS + len(SOURCES)
+_MAX: Final = _FUSED + 1
+_LAST: Final = _MAX + len(MATRICES)
+_LINKS: Final = _LAST + len(MATRICES)
+_COSINE: Final = _LINKS + len(MATRICES)
+_SHARES: Final = _COSINE + 1
+_ABOUT: Final = _SHARES + len(_CATEGORY)
+_ITEM: Final = _ABOUT + len(_VISITOR)
+_HOUR: Final = 3_600_000
+_DAY: Final = 24 * _HOUR
+
+
+@numba.njit(cache=True, nogil=True)
+def pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, cand, scores, ranks, count, out):  # type: ignore[no-untyped-def]  # compiled
+    """Writes `out` float32 (count, len(FEATURES)) for candidates `cand[:count]`, which need not come in any order.
+
+    To be called after `retrieve` (or `fold` and a fold-in) for the same visitor: reads `scratch.profile` and `scratch.factor`.
+    scores, ranks float32 (count, sources); `known` is the number of distinct items of the history.
+    """
+    profile, slot = scratch.profile, scratch.slot
+    hour_events, day_events, carts, bought = 0.0, 0.0, 0.0, 0.0
+    for e in range(begin, end):
+        gap = as_of - ts[e]
+        if gap > _DAY:
+            break
+        day_events += 1.0
+        if gap <= _HOUR:
+            hour_events += 1.0
+    mean_popularity = 0.0
+    for h in range(known):
+        mean_popularity += np.log1p(tables.popularity[profile.item[h]])
+        if profile.counts[h, 1] > 0.0:
+            carts += 1.0
+        bought += profile.counts[h, 2]
+    idle = np.nan
+    if known:
+        mean_popularity /= known
+        idle = max((as_of - ts[begin]) / _DAY, 0.0)
+    last_category, last_item, last_norm = -1, -1, 0.0
+    total_weight = 0.0
+    for h in range(known):
+        total_weight += profile.weight[h]
+    f = tables.factors.shape[1]
+    if known:
+        last_item = profile.item[0]
+        last_category = tables.category[last_item]
+        for d in range(f):
+            last_norm += tables.factors[last_item, d] ** 2
+    for c in range(count):
+        item = cand[c]
+        slot[item] = c
+        row = out[c]
+        row[0] = np.nan
+        for j in range(1, 4):
+            row[j] = 0.0
+        for j in range(4, 7):
+            row[j] = np.nan
+        row[7] = 0.0
+        row[8] = 0.0
+        for s in range(len(SOURCES)):
+            row[_SCORES + s] = scores[c, s]
+            row[_RANKS + s] = ranks[c, s]
+        row[_FUSED] = c
+        for j in range(_MAX, _COSINE):
+            row[j] = 0.0
+        row[_COSINE] = np.nan
+        if last_norm > 0.0:
+            dot, norm = 0.0, 0.0
+            for d in range(f):
+                dot += tables.factors[last_item, d] * tables.factors[item, d]
+                norm += tables.factors[item, d] ** 2
+            if norm > 0.0:
+                row[_COSINE] = dot / np.sqrt(last_norm * norm)
+        category = tables.category[item]
+        if category < 0 or known == 0:
+            row[_SHARES] = np.nan
+            row[_SHARES + 1] = np.nan
+            row[_SHARES + 2] = np.nan
+        else:
+            parent = tables.parent[category]
+            same, related = 0.0, 0.0
+            for h in range(known):
+                other = tables.category[profile.item[h]]
+                if other == category:
+                    same += profile.weight[h]
+                if other >= 0 and (other == category or (parent >= 0 and tables.parent[other] == parent)):
+                    related += profile.weight[h]
+            row[_SHARES] = same / total_weight
+            row[_SHARES + 1] = related / total_weight
+            row[_SHARES + 2] = 1.0 if category == last_category else 0.0
+        row[_ABOUT] = known
+        row[_ABOUT + 1] = hour_events
+        row[_ABOUT + 2] = day_events
+        row[_ABOUT + 3] = idle
+        row[_ABOUT + 4] = carts / known if known else np.nan
+        row[_ABOUT + 5] = bought
+        row[_ABOUT + 6] = mean_popularity
+        for j in range(tables.item_values.shape[1]):
+            row[_ITEM + j] = tables.item_values[item, j]
+    for h in range(known):
+        place = slot[profile.item[h]]
+        if place >= 0:
+            row = out[place]
+            row[0] = h
+            for kind in range(3):
+                row[1 + kind] = profile.counts[h, kind]
+                row[4 + kind] = profile.days[h, kind]
+            row[7] = profile.weight[h]
+            row[8] = 1.0 if profile.counts[h, 1] > 0.0 and profile.counts[h, 2] == 0.0 else 0.0
+    for m in range(len(MATRICES)):
+        for h in range(known):
+            source = profile.item[h]
+            for p in range(tables.indptr[m, source], tables.indptr[m, source + 1]):
+                place = slot[tables.neighbours[p]]
+                if place >= 0:
+                    weight = tables.weights[p]
+                    out[place, _MAX + m] = max(out[place, _MAX + m], profile.weight[h] * weight)
+                    out[place, _LINKS + m] += 1.0
+                    if h == 0:
+                        out[place, _LAST + m] = weight
+    for c in range(count):
+        slot[cand[c]] = -1
+
+
+assert MATRICES[-1] == "als" and SOURCES[ALS] == "als"

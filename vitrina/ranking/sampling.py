@@ -1,0 +1,219 @@
+"""Training rows for the ranker: at each moment the positives among the candidates, and negatives drawn from the same candidates."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from vitrina.candidates.profile import Taste
+from vitrina.candidates.retrieval import SOURCES, UNRANKED, Tables, new_scratch, retrieve
+from vitrina.features.history import Histories, Moments
+from vitrina.ranking.pair_features import FEATURES, pair_features
+
+_NOBODY: Final = np.empty(0, np.int32)
+_ANYTHING: Final = np.empty(0, np.bool_)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Groups behind each other: features float32 (rows, features), label float32 (rows,), group int32 (rows,), ascending."""
+
+    features: npt.NDArray[np.float32]
+    label: npt.NDArray[np.float32]
+    group: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def groups(self) -> int:
+        return int(len(np.unique(self.group)))
+
+    @classmethod
+    def join(cls, parts: list[Rows]) -> Rows:
+        """All groups of all parts, renumbered."""
+        offset, groups = 0, []
+        for part in parts:
+            _, dense = np.unique(part.group, return_inverse=True)
+            groups.append((dense + offset).astype(np.int32))
+            offset += part.groups
+        return cls(
+            features=np.concatenate([part.features for part in parts]),
+            label=np.concatenate([part.label for part in parts]),
+            group=np.concatenate(groups),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What came after each moment: CSR rows of distinct items, ascending inside a row; indptr int64 (moments + 1), items int32."""
+
+    indptr: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recall:
+    """Share of the wanted items that the candidates hold: `union` and one value per source, over all (moment, item) pairs."""
+
+    union: float
+    by_source: dict[str, float]
+    pairs: int
+
+
+def sample_rows(
+    histories: Histories,
+    moments: Moments,
+    wanted: Wanted,
+    *,
+    taste: Taste,
+    tables: Tables,
+    limit: int,
+    negatives: int,
+    seed: int,
+    threads: int = 2,
+) -> tuple[Rows, Recall]:
+    """Rows of every moment that has a positive among its `limit` candidates, with at most `negatives` others, and the recall.
+
+    Negatives are drawn without replacement from the moment's own candidates by a hash of (seed, moment, item), so that the same call
+    gives the same rows whatever the number of threads.
+    """
+    spans = np.linspace(0, len(moments), max(1, min(threads, len(moments))) + 1).astype(np.int64)
+    jobs = [(int(a), int(b)) for a, b in zip(spans[:-1], spans[1:], strict=True)]
+
+    def run(
+        job: tuple[int, int],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        first, last = job
+        positives = int((wanted.indptr[first + 1 : last + 1] - wanted.indptr[first:last]).clip(max=limit).sum())
+        room = positives + (last - first) * negatives
+        features = np.empty((room, len(FEATURES)), np.float32)
+        label, group = np.empty(room, np.float32), np.empty(room, np.int32)
+        hits = np.zeros(len(SOURCES) + 2, np.int64)
+        filled = _sample(
+            histories.items,
+            histories.kinds,
+            histories.ts,
+            moments.begin,
+            moments.end,
+            moments.as_of,
+            first,
+            last,
+            taste,
+            tables,
+            new_scratch(tables),
+            wanted.indptr,
+            wanted.items,
+            _NOBODY,
+            _ANYTHING,
+            limit,
+            negatives,
+            seed,
+            features,
+            label,
+            group,
+            hits,
+        )
+        return features[:filled], label[:filled], group[:filled], hits
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        parts = list(pool.map(run, jobs))
+    hits = np.sum([part[3] for part in parts], axis=0)
+    pairs = max(int(hits[-1]), 1)
+    recall = Recall(
+        union=hits[-2] / pairs,
+        pairs=int(hits[-1]),
+        by_source={source: float(hits[s]) / pairs for s, source in enumerate(SOURCES)},
+    )
+    rows = Rows(
+        features=np.concatenate([part[0] for part in parts]),
+        label=np.concatenate([part[1] for part in parts]),
+        group=np.concatenate([part[2] for part in parts]),
+    )
+    return rows, recall
+
+
+@numba.njit(cache=True)
+def _mix(seed, moment, item):  # type: ignore[no-untyped-def]  # compiled
+    """A 64-bit hash in the manner of splitmix64 (Steele, Lea, Flood, OOPSLA 2014)."""
+    z = (
+        np.uint64(seed)
+        + np.uint64(moment) * np.uint64(0x9E3779B97F4A7C15)
+        + np.uint64(item) * np.uint64(0xD1B54A32D192ED03)
+    )
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@numba.njit(cache=True, nogil=True)
+def _sample(  # type: ignore[no-untyped-def]  # compiled
+    items,
+    kinds,
+    ts,
+    begins,
+    ends,
+    as_ofs,
+    first,
+    last,
+    taste,
+    tables,
+    scratch,
+    wanted_indptr,
+    wanted_items,
+    barred,
+    allowed,
+    limit,
+    negatives,
+    seed,
+    features,
+    label,
+    group,
+    hits,
+):
+    cand = np.empty(limit, np.int32)
+    scores = np.empty((limit, len(SOURCES)), np.float32)
+    ranks = np.empty((limit, len(SOURCES)), np.float32)
+    lots = np.empty(limit, np.uint64)
+    rows = np.empty((limit, features.shape[1]), np.float32)
+    filled = 0
+    for r in range(first, last):
+        start, stop = wanted_indptr[r], wanted_indptr[r + 1]
+        if start == stop:
+            continue
+        begin, end, as_of = begins[r], ends[r], as_ofs[r]
+        count, known = retrieve(
+            items, kinds, ts, begin, end, as_of, taste, tables, scratch, barred, allowed, False, cand, scores, ranks
+        )
+        hits[-1] += stop - start
+        positives = 0
+        for c in range(count):
+            place = start + np.searchsorted(wanted_items[start:stop], cand[c])
+            found = place < stop and wanted_items[place] == cand[c]
+            lots[c] = np.uint64(0) if found else _mix(seed, r, cand[c]) | np.uint64(1)
+            if found:
+                positives += 1
+                hits[-2] += 1
+                for s in range(scores.shape[1]):
+                    if ranks[c, s] < UNRANKED:
+                        hits[s] += 1
+        if positives == 0 or positives == count:
+            continue
+        drawn = min(count, positives + negatives)
+        limit_lot = np.partition(lots[:count], drawn - 1)[drawn - 1]
+        chosen = 0
+        pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, cand, scores, ranks, count, rows)
+        for c in range(count):
+            if lots[c] <= limit_lot and chosen < drawn:
+                for j in range(features.shape[1]):
+                    features[filled, j] = rows[c, j]
+                label[filled] = 1.0 if lots[c] == np.uint64(0) else 0.0
+                group[filled] = r
+                filled += 1
+                chosen += 1
+    return filled

@@ -1,0 +1,89 @@
+"""CatBoost's oblivious trees as plain arrays, evaluated by a compiled loop: the same scores, without CatBoost in the service.
+
+An oblivious tree of depth d asks d questions `x[feature] > border`; the answers are the bits of the leaf's number.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from vitrina.errors import ModelFormatError
+
+if TYPE_CHECKING:
+    from catboost import CatBoost
+
+
+class Trees(NamedTuple):
+    """feature int32 and border float32 (splits,); split_start int64 (trees + 1,) and leaf_start int64 (trees + 1,) cut them and
+    leaves float64 by tree; scale, bias float64 (1,). A missing value answers every question with no.
+    """
+
+    feature: npt.NDArray[np.int32]
+    border: npt.NDArray[np.float32]
+    split_start: npt.NDArray[np.int64]
+    leaves: npt.NDArray[np.float64]
+    leaf_start: npt.NDArray[np.int64]
+    scale_bias: npt.NDArray[np.float64]
+
+
+def trees_of(model: CatBoost, folder: Path) -> Trees:
+    """Reads the trees through CatBoost's JSON export, written to `folder`. `ModelFormatError` for other than float splits."""
+    path = folder / "trees.json"
+    model.save_model(str(path), format="json")
+    document = json.loads(path.read_text())
+    path.unlink()
+    treatments = {
+        f["flat_feature_index"]: f.get("nan_value_treatment", "AsIs")
+        for f in document["features_info"]["float_features"]
+    }
+    if any(treatment == "AsTrue" for treatment in treatments.values()):
+        raise ModelFormatError("a tree treats missing values as large. Train with nan_mode='Min'")
+    positions = {f["feature_index"]: f["flat_feature_index"] for f in document["features_info"]["float_features"]}
+    features, borders, leaves = [], [], []
+    split_start, leaf_start = [0], [0]
+    for tree in document["oblivious_trees"]:
+        for split in tree["splits"] or []:
+            if split["split_type"] != "FloatFeature":
+                raise ModelFormatError(
+                    f"a tree splits on {split['split_type']}. Only float features are evaluated here"
+                )
+            features.append(positions[split["float_feature_index"]])
+            borders.append(split["border"])
+        leaves.extend(tree["leaf_values"])
+        split_start.append(len(features))
+        leaf_start.append(len(leaves))
+    scale, bias = document["scale_and_bias"]
+    return Trees(
+        feature=np.array(features, np.int32),
+        border=np.array(borders, np.float32),
+        split_start=np.array(split_start, np.int64),
+        leaves=np.array(leaves, np.float64),
+        leaf_start=np.array(leaf_start, np.int64),
+        scale_bias=np.array([scale, bias[0]], np.float64),
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def score_rows(trees, rows, count, out):  # type: ignore[no-untyped-def]  # compiled
+    """Raw CatBoost scores of rows[:count] float32 (count, features) into `out` float64 (count,)."""
+    scale, bias = trees.scale_bias[0], trees.scale_bias[1]
+    for r in range(count):
+        out[r] = 0.0
+    for t in range(len(trees.split_start) - 1):
+        first = trees.split_start[t]
+        depth = trees.split_start[t + 1] - first
+        base = trees.leaf_start[t]
+        for r in range(count):
+            leaf = 0
+            for level in range(depth):
+                if rows[r, trees.feature[first + level]] > trees.border[first + level]:
+                    leaf |= 1 << level
+            out[r] += trees.leaves[base + leaf]
+    for r in range(count):
+        out[r] = scale * out[r] + bias

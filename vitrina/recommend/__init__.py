@@ -1,0 +1,1 @@
+"""The answer: candidates -> rules -> features -> rank -> top-k. One recommender, used offline and online."""

@@ -1,0 +1,96 @@
+"""A recommender as plain arrays and back: what the registry keeps and the service maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vitrina.candidates.profile import Taste
+from vitrina.candidates.retrieval import SOURCES, Tables
+from vitrina.errors import ModelFormatError
+from vitrina.events.ids import IdMap
+from vitrina.ranking.pair_features import FEATURES
+from vitrina.ranking.trees import Trees
+from vitrina.recommend.recommender import Catalogue, Recommender, mode_of
+
+
+class Stored(Protocol):
+    """What `vitrina.registry.model_format.StoredModel` offers."""
+
+    @property
+    def arrays(self) -> Mapping[str, npt.NDArray[Any]]: ...
+
+    @property
+    def meta(self) -> Mapping[str, Any]: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+
+def pack(recommender: Recommender) -> dict[str, npt.NDArray[Any]]:
+    """Every array of the recommender by name."""
+    arrays: dict[str, npt.NDArray[Any]] = {"items": recommender.items.ids}
+    arrays |= {f"tables_{name}": value for name, value in recommender.tables._asdict().items()}
+    arrays |= {f"trees_{name}": value for name, value in recommender.trees._asdict().items()}
+    catalogue = recommender.catalogue
+    arrays |= {"categories": catalogue.categories, "available": catalogue.available}
+    if catalogue.titles is not None:
+        arrays["titles"] = catalogue.titles
+    return arrays
+
+
+def describe(recommender: Recommender, ranker: str) -> dict[str, Any]:
+    """The part of the model's meta that `unpack` needs."""
+    return {
+        "ranker": ranker,
+        "as_of": recommender.as_of,
+        "features": list(FEATURES),
+        "sources": list(SOURCES),
+        "taste": recommender.taste._asdict(),
+    }
+
+
+def unpack(stored: Stored) -> Recommender:
+    """The recommender of a model folder; arrays stay where they are mapped. `ModelFormatError` for other features or sources."""
+    arrays, meta = stored.arrays, stored.meta
+    for name, ours in (("features", list(FEATURES)), ("sources", list(SOURCES))):
+        if list(meta.get(name, [])) != ours:
+            raise ModelFormatError(
+                f"{stored.folder}: its {name} are not those of this version of Vitrina. Train again, or serve it with the version that made it"
+            )
+    try:
+        # a view as a bare ndarray: the compiled code takes no memmap type
+        tables = Tables(**{name: _plain(arrays[f"tables_{name}"]) for name in Tables._fields})
+        trees = Trees(**{name: _plain(arrays[f"trees_{name}"]) for name in Trees._fields})
+        taste = meta["taste"]
+        titles = arrays.get("titles")
+        return Recommender(
+            items=IdMap(_plain(arrays["items"])),
+            catalogue=Catalogue(
+                category=tables.category,
+                categories=_plain(arrays["categories"]),
+                parent=tables.parent,
+                available=_plain(arrays["available"]),
+                titles=None if titles is None else _plain(titles),
+            ),
+            tables=tables,
+            trees=trees,
+            mode=mode_of(meta["ranker"]),
+            as_of=int(meta["as_of"]),
+            taste=Taste(
+                kind_weights=tuple(float(weight) for weight in taste["kind_weights"]),
+                half_life=float(taste["half_life"]),
+                position_power=float(taste["position_power"]),
+                alpha=float(taste["alpha"]),
+            ),
+        )
+    except KeyError as error:
+        raise ModelFormatError(f"{stored.folder}: has no {error}. Train again") from error
+
+
+def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return array.view(np.ndarray)
