@@ -38,7 +38,7 @@ class Faults:
         if sum(counts.values()) > self.limits.max_bad_share * total:
             raise self._too_many(staged, total, counts, first, bad, engine)
         self.rejected.update(counts)
-        self.examples += first[: self.limits.examples]
+        self.examples += first
         return total
 
     def _first(self, staged: Staged, bad: ir.Table, engine: Engine) -> list[BadRow]:
@@ -53,7 +53,8 @@ class Faults:
             if seen[reason] <= self.limits.examples:
                 rows.append((row, reason, text[:200]))
         return [
-            BadRow(file=staged.name, row=row, reason=reason, value=text) for row, reason, text in sorted(rows, key=str)
+            BadRow(file=staged.name, row=row, reason=reason, value=text)
+            for row, reason, text in sorted(rows, key=lambda one: one[:2])
         ]
 
     def _too_many(

@@ -117,8 +117,9 @@ def id_is_odd(text: str) -> str:
 
 def _text_column(raw: str) -> Column:
     text = f"nullif(trim({raw}), '')"
-    number = f"try_cast({text} AS DOUBLE)"
-    time = f"CASE WHEN {number} IS NULL THEN epoch_ms(try_cast({text} AS TIMESTAMPTZ)) END"
+    number = f"CASE WHEN isfinite(try_cast({text} AS DOUBLE)) THEN try_cast({text} AS DOUBLE) END"
+    instant = f"try_cast({text} AS TIMESTAMPTZ)"
+    time = f"CASE WHEN try_cast({text} AS DOUBLE) IS NULL AND isfinite({instant}) THEN epoch_ms({instant}) END"
     return Column(text=text, number=number, time=time)
 
 

@@ -16,6 +16,7 @@ from vitrina.events.staging import Staged
 
 EARLIEST_MS = 788_918_400_000
 LATEST_MS = 4_102_444_800_000
+LARGEST = 9e18
 UNITS = {"s": 1000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
 UNKNOWN_EVENT = "unknown event"
 TEXT_IDS = "For ids that are text, name the columns: --columns user=...,item=...,event=...,timestamp=..."
@@ -40,13 +41,13 @@ class Limits:
     """What a log may look like. `max_bad_share` of rows may be bad (they are dropped and counted).
 
     A visitor with more than `bot_events_per_hour` or `bot_events_per_day` events in one hour or day (UTC) is taken for
-    a machine and left out.
+    a machine and left out. The report shows the first `examples` rows of each kind of fault.
     """
 
     max_bad_share: float = 0.001
     bot_events_per_hour: int = 1000
     bot_events_per_day: int = 3000
-    examples: int = 10
+    examples: int = 3
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_bad_share < 1:
@@ -103,7 +104,7 @@ def judge(stage: ir.Table, staged: Staged, columns: ColumnMap | None, engine: En
     )
 
 
-QUANTILES = {"low": 0.01, "middle": 0.5, "high": 0.99}
+QUANTILES = {"low": 0.05, "middle": 0.5, "high": 0.95}
 
 
 def typed(stage: ir.Table, reading: Reading, columns: ColumnMap, *, as_of: int | None) -> ir.Table:
@@ -168,7 +169,8 @@ def _unit(middle: float | None) -> str:
 def _ts(stage: ir.Table, reading: Reading) -> ir.IntegerColumn:
     if reading.unit == "date":
         return stage.instant
-    return (stage.number * UNITS[reading.unit]).round().try_cast("int64")
+    ts = stage.number * UNITS[reading.unit]
+    return ibis.ifelse(ts.abs() < LARGEST, ts, ibis.null("float64")).round().cast("int64")
 
 
 def _kind(stage: ir.Table, columns: ColumnMap) -> ir.IntegerColumn:

@@ -1,0 +1,43 @@
+"""A small log with known content, and one engine for all tests of this stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from vitrina.engine import LocalEngine
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[LocalEngine]:
+    with LocalEngine(memory_limit="500MB", threads=2) as opened:
+        yield opened
+
+
+@pytest.fixture
+def event_rows() -> list[str]:
+    """60 rows from 2015-04-25 on: visitors 100-104, items 1-7, one event each ten minutes; row 0, 20, 40 a purchase,
+    row 10, 30, 50 a cart, the others views."""
+    rows = []
+    for n in range(60):
+        kind = "transaction" if n % 20 == 0 else "addtocart" if n % 10 == 0 else "view"
+        ts = 1_429_920_000_000 + n * 600_000
+        rows.append(f"{ts},{n % 5 + 100},{kind},{n % 7 + 1},{n if kind == 'transaction' else ''}")
+    return rows
+
+
+@pytest.fixture
+def write_csv(tmp_path: Path) -> Callable[..., Path]:
+    """Writes lines under a header as a CSV file and gives its path."""
+
+    def write(
+        rows: list[str], *, header: str = "timestamp,visitorid,event,itemid,transactionid", name: str = "log/events.csv"
+    ) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8", newline="")
+        return path
+
+    return write
