@@ -1,4 +1,4 @@
-"""One contract for every registry: plain files, MLflow embedded, MLflow behind a server. The readers must agree with it."""
+"""One contract for every registry: plain files, MLflow embedded, MLflow behind a server. Readers must agree."""
 
 import logging
 import os
@@ -228,7 +228,7 @@ def test_what_cannot_be_promoted_or_fetched_changes_nothing(
 ) -> None:
     registry.register(make_model(1), record)
     champion = registry.promote()
-    for missing in ("2", "0", "-1", "one"):
+    for missing in ("2", "0", "-1", "one", "1%27", "../1"):
         with pytest.raises(RegistryError, match="no version"):
             registry.promote(missing)
         with pytest.raises(RegistryError, match="no version"):

@@ -7,13 +7,14 @@ artifact `artifacts/model` beside MLflow's pyfunc files. mlflow is imported when
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import json
 import logging
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ class MlflowRegistry:
                 self._move(client, {CHALLENGER: version})
                 status = "FINISHED"
             finally:
-                client.set_terminated(run_id, status)
+                with redirect_stdout(io.StringIO()):  # it prints the run's address, and stdout is for our own answers
+                    client.set_terminated(run_id, status)
         return self._reader.version(version)
 
     def champion(self) -> ModelVersion | None:

@@ -43,12 +43,16 @@ class MlflowRestReader:
 
     def champion(self) -> ModelVersion | None:
         answer = self._get("registered-models/alias", name=self.name, alias=CHAMPION)
-        return None if answer is None else self._read(answer["model_version"])
+        if answer is None:
+            return None
+        found = answer["model_version"]
+        return self._read(found, found.get("aliases", []))
 
     def aliases(self) -> dict[str, str]:
         """Alias to version."""
         answer = self._get("registered-models/get", name=self.name)
-        return {} if answer is None else _aliases(answer["registered_model"])
+        found = [] if answer is None else answer["registered_model"].get("aliases", [])
+        return {each["alias"]: str(each["version"]) for each in found}
 
     def versions(self) -> list[ModelVersion]:
         """All versions, the newest first."""
@@ -61,7 +65,9 @@ class MlflowRestReader:
             if not answer.get("next_page_token"):
                 break
             query["page_token"] = answer["next_page_token"]
-        return sorted((self._read(each) for each in found), key=lambda each: -int(each.version))
+        aliases = self.aliases() if found else {}  # a search leaves them out
+        read = [self._read(each, [alias for alias, aim in aliases.items() if aim == each["version"]]) for each in found]
+        return sorted(read, key=lambda each: -int(each.version))
 
     def version(self, version: str) -> ModelVersion:
         """One version. RegistryError when there is none."""
@@ -70,7 +76,8 @@ class MlflowRestReader:
             raise RegistryError(
                 f"model {self.name!r}: there is no version {version!r}. See the versions that there are"
             )
-        return self._read(answer["model_version"])
+        found = answer["model_version"]
+        return self._read(found, found.get("aliases", []))
 
     def fetch(self, version: str, folder: Path) -> None:
         self.version(version)
@@ -80,14 +87,14 @@ class MlflowRestReader:
                 self._download(version, name, staged)
             read_model(staged)
 
-    def _read(self, found: dict[str, Any]) -> ModelVersion:
+    def _read(self, found: dict[str, Any], aliases: list[str]) -> ModelVersion:
         run_id = found.get("run_id", "")
         run = self._get("runs/get", run_id=run_id) if run_id else None
         metrics = [] if run is None else run["run"]["data"].get("metrics", [])
         return ModelVersion(
             name=self.name,
             version=str(found["version"]),
-            aliases=tuple(sorted(found.get("aliases", []))),
+            aliases=tuple(sorted(aliases)),
             run_id=run_id,
             metrics={each["key"]: float(each["value"]) for each in metrics if each["value"] != "NaN"},
             created=int(found["creation_timestamp"]),
@@ -136,10 +143,6 @@ class MlflowRestReader:
             raise RegistryError(
                 f"{self._address}: MLflow does not answer ({error}). Check that it runs there"
             ) from error
-
-
-def _aliases(registered_model: dict[str, Any]) -> dict[str, str]:
-    return {each["alias"]: str(each["version"]) for each in registered_model.get("aliases", [])}
 
 
 def _mlflow_error(body: bytes) -> tuple[str, str]:
