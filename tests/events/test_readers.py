@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -24,7 +25,7 @@ WriteCsv = Callable[..., Path]
 RETAILROCKET = "user=visitorid,item=itemid,event=event,timestamp=timestamp"
 
 
-def events_of(folder: Path) -> list[tuple[object, ...]]:
+def events_of(folder: Path) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in pq.read_table(folder / "events.parquet").to_pylist()]
 
 
@@ -134,7 +135,7 @@ def test_a_zip_of_the_whole_folder_is_read_like_the_folder(
     assert report.properties == {"categories.parquet": 1, "tree.parquet": 1}
 
 
-TIMES = {
+TIMES: dict[str, Callable[[int], str]] = {
     "ms": str,
     "s": lambda ts: str(ts // 1000),
     "us": lambda ts: str(ts * 1000),

@@ -201,8 +201,8 @@ def planted_file(kind: str, good: bytes, folder: Path) -> Path:
     """A damaged file; the folder is fresh."""
     folder.mkdir()
     if kind == "half gzip":
-        packed = gzip.compress(good)
-        path, content = folder / "events.csv.gz", packed[: len(packed) // 2]
+        whole = gzip.compress(good)
+        path, content = folder / "events.csv.gz", whole[: len(whole) // 2]
     elif kind == "flipped gzip":
         packed = bytearray(gzip.compress(good))
         packed[len(packed) // 2] ^= 0xFF
@@ -289,4 +289,4 @@ def test_a_folder_without_events_or_with_two_is_refused(
 def test_impossible_limits_are_refused() -> None:
     for wrong in ({"max_bad_share": 1.0}, {"max_bad_share": -0.1}, {"bot_events_per_hour": 0}, {"examples": 0}):
         with pytest.raises(ConfigError):
-            Limits(**wrong)  # type: ignore[arg-type]  # one field at a time
+            Limits(**wrong)
