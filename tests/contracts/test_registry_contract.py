@@ -305,13 +305,18 @@ def test_mlflow_keeps_the_whole_record(
     assert run.data.tags["vitrina.fingerprint"] == record.fingerprint
     assert run.data.tags["mlflow.source.git.commit"] == "0123abcd"
     assert run.data.tags["vitrina.metrics_not_finite"] == "lost"
+    assert run.inputs is not None
     assert run.inputs.dataset_inputs[0].dataset.digest == record.fingerprint[:36]
     kept = {item.path for folder in ("figures", "data", "") for item in client.list_artifacts(run.info.run_id, folder)}
     assert {"figures/learning_curve.png", "data/sample.parquet", "features.json"} <= kept
 
 
 def test_mlflow_loads_the_champion_as_pyfunc(
-    mlflow_place: Place, name: str, make_model: Callable[[int], Path], record: RunRecord
+    mlflow_place: Place,
+    name: str,
+    make_model: Callable[[int], Path],
+    record: RunRecord,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import mlflow
     import pandas as pd
@@ -320,6 +325,6 @@ def test_mlflow_loads_the_champion_as_pyfunc(
     registry.register(make_model(7), record)
     registry.promote()
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    mlflow.set_tracking_uri(mlflow_place.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_place.uri)
     model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
     assert model.predict(pd.DataFrame({"user_id": [1, 2], "k": [2, 1]})) == [[7, 8], [7]]

@@ -21,12 +21,17 @@ def test_a_folder_stands_only_when_it_is_finished(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "model" / "a").read_text() == "1"
 
 
+def _interrupted(target: Path) -> None:
+    with building(target) as staged:
+        (staged / "a").write_text("new")
+        raise KeyboardInterrupt
+
+
 def test_an_error_leaves_the_old_folder(tmp_path: Path) -> None:
     with building(tmp_path / "model") as staged:
         (staged / "a").write_text("old")
-    with pytest.raises(KeyboardInterrupt), building(tmp_path / "model") as staged:
-        (staged / "a").write_text("new")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(tmp_path / "model")
     assert names(tmp_path) == ["model"]
     assert (tmp_path / "model" / "a").read_text() == "old"
 

@@ -16,13 +16,18 @@ def test_a_folder_is_written_in_place_and_read_in_place(tmp_path: Path) -> None:
     assert (tmp_path / "objects" / "storefront" / "work" / "1" / "a").read_text() == "1"
 
 
+def _failed(objects: FolderObjects) -> None:
+    with objects.writing("key") as folder:
+        (folder / "a").write_text("half")
+        raise ZeroDivisionError
+
+
 def test_a_failed_writing_changes_nothing(tmp_path: Path) -> None:
     objects = FolderObjects(tmp_path)
     with objects.writing("key") as folder:
         (folder / "a").write_text("good")
-    with pytest.raises(ZeroDivisionError), objects.writing("key") as folder:
-        (folder / "a").write_text("half")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        _failed(objects)
     assert (objects.local("key") / "a").read_text() == "good"
     assert len(list((tmp_path / ".folders" / "key").iterdir())) == 1
 

@@ -24,7 +24,7 @@ _NULL = np.uint64(0x9E3779B97F4A7C15)
 
 
 def fingerprint(folder: Path) -> str:
-    """Hash of all tables (`*.parquet`: names, types and rows, as a multiset) and arrays (`*.npy`: bytes) under `folder`.
+    """Hash of all tables (`*.parquet`: names, types, rows as a multiset) and arrays (`*.npy`: bytes) of a folder.
 
     100 MB of parquet take a few seconds and the memory of one batch. Raises DataError when the folder holds no data.
     """

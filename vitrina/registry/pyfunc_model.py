@@ -6,6 +6,7 @@ Out: one list of item ids per row. The folder holds no user's history, so that a
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,51 +17,44 @@ from vitrina.errors import RequestError
 from vitrina.registry.model_format import read_model
 
 DEFAULT_K = 10
+MOST_K = 100
 
 
 class PublishedModel(PythonModel):
-    """Loads the model folder of the artifact `model` and recommends from it."""
+    """Loads the model folder of the artifact `model` and recommends from it as of the end of its training data."""
 
     def load_context(self, context: Any) -> None:
-        from pathlib import Path
-
         from vitrina.recommend.recommender import Recommender
 
-        stored = read_model(Path(context.artifacts["model"]))
-        self._recommender = Recommender.load(stored)
-        self._as_of = int(stored.meta["as_of"])
+        self._recommender = Recommender.load(read_model(Path(context.artifacts["model"])))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[list[Any]]:
-        missing = {"user_id"} - set(model_input.columns)
-        if missing:
+        if "user_id" not in model_input.columns:
             raise RequestError(
-                "the column is missing", field="user_id", remedy="Send user_id, and k and session if wanted"
+                "the column is missing", field="user_id", remedy="Send user_id, with k and session if wanted"
             )
         rows = model_input.to_dict(orient="records")
-        return [self._recommend(_items(row.get("session")), int(row.get("k", DEFAULT_K))) for row in rows]
+        return [self._recommend(row.get("session"), row.get("k")) for row in rows]
 
-    def _recommend(self, session: list[Any], k: int) -> list[Any]:
+    def _recommend(self, session: Any, k: Any) -> list[Any]:
         from vitrina.events.schema import VIEW
         from vitrina.features.history import History
-        from vitrina.recommend.recommender import Rules
 
-        known = np.array(
-            [row for row in map(self._recommender.items.index_of, reversed(session)) if row >= 0], np.int32
-        )
-        history = History(
-            items=known,
-            kinds=np.full(len(known), VIEW, np.int8),
-            ts=self._as_of - 1 - np.arange(len(known), dtype=np.int64),
-        )
-        ranked = self._recommender.recommend(history, k=k, rules=Rules(), as_of=self._as_of)
-        ids = self._recommender.items.ids_of(ranked.items)
-        return [_plain(item) for item in ids]
+        model = self._recommender
+        seen = [] if session is None or isinstance(session, float) else list(session)  # pandas fills gaps with NaN
+        items = np.array([row for row in map(model.items.index_of, reversed(seen)) if row >= 0], np.int32)
+        kinds = np.full(len(items), VIEW, np.int8)
+        times = model.as_of - 1 - np.arange(len(items), dtype=np.int64)
+        history = History(items=items, kinds=kinds, ts=times)
+        wanted = DEFAULT_K if k is None or k != k else _whole(k)  # NaN is the only number unlike itself
+        return list(model.items.ids_of(model.recommend(history, k=wanted, as_of=model.as_of).items))
 
 
-def _items(session: Any) -> list[Any]:
-    return [] if session is None or isinstance(session, float) else list(session)
-
-
-def _plain(item: Any) -> Any:
-    plain = item.item() if isinstance(item, np.generic) else item
-    return plain.decode() if isinstance(plain, bytes) else plain
+def _whole(k: Any) -> int:
+    try:
+        whole = int(k)
+    except (TypeError, ValueError, OverflowError):
+        whole = 0
+    if not 1 <= whole <= MOST_K or whole != k:
+        raise RequestError(f"{k!r} is not a whole number from 1 to {MOST_K}", field="k", remedy="Send one")
+    return whole
