@@ -26,7 +26,9 @@ AS_OF = 1_442_000_000_000
 NOW = AS_OF + 3_600_000
 
 
-def small_model(seed: int = 5, items: int = ITEMS, near: int = 5, trees: int = 30) -> Recommender:
+def small_model(
+    seed: int = 5, items: int = ITEMS, near: int = 5, trees: int = 30, shelf: int = ITEMS // 2
+) -> Recommender:
     """Random tables, factors and trees: the answer is not planted, but it must be the same on every way to it."""
     rng = np.random.default_rng(seed)
     rows = len(MATRICES) * items
@@ -45,8 +47,8 @@ def small_model(seed: int = 5, items: int = ITEMS, near: int = 5, trees: int = 3
         popularity=np.linspace(1, 0, items, dtype=np.float32),
         category=category,
         parent=np.array([-1, -1], np.int32),
-        shelf_indptr=np.array([0, items // 2, items], np.int64),
-        shelf_items=np.concatenate([np.arange(0, items, 2), np.arange(1, items, 2)]).astype(np.int32),
+        shelf_indptr=np.array([0, shelf, 2 * shelf], np.int64),
+        shelf_items=np.concatenate([np.arange(0, 2 * shelf, 2), np.arange(1, 2 * shelf, 2)]).astype(np.int32),
         item_values=rng.random((items, len(ITEM_FEATURES)), dtype=np.float32),
     )
     depth = 6
