@@ -11,7 +11,7 @@ from vitrina.errors import ModelFormatError
 from vitrina.registry.model_format import read_model, write_model
 from vitrina.storage import sealed
 
-ARRAYS = {
+ARRAYS: dict[str, np.ndarray] = {
     "factors": np.arange(12, dtype=np.float32).reshape(3, 4),
     "columns_first": np.asfortranarray(np.arange(12, dtype=np.int64).reshape(3, 4)),
     "ids": np.array([b"a", b"bc", "д".encode()]),

@@ -92,7 +92,7 @@ def test_the_champion_answers_through_mlflow(
     assert model.predict(rows) == [expected, POPULAR[:1]]
 
     for k in (0, 101, 1.5, "many"):
-        with pytest.raises(Exception, match="k: .* is not a whole number from 1 to 100"):
+        with pytest.raises(Exception, match=r"k: .* is not a whole number from 1 to 100"):
             model.predict(pd.DataFrame({"user_id": [1], "k": [k]}))
     with pytest.raises(Exception, match="user_id: the column is missing"):
         model.predict(pd.DataFrame({"k": [1]}))
