@@ -49,6 +49,7 @@ class Place:
     """A registry's address and how to open it; every test takes a model name of its own."""
 
     uri: str
+    home: Path
     open: Callable[[str], Registry]
 
 
@@ -62,14 +63,18 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Place:
     root = tmp_path_factory.mktemp("files")
-    return Place(root.as_uri(), lambda name: FileRegistry(root, name=name))
+    return Place(root.as_uri(), root, lambda name: FileRegistry(root, name=name))
 
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory, stand_in: Path) -> Place:
-    uri = f"sqlite:///{tmp_path_factory.mktemp('a home') / 'mlflow.db'}"
+    home = tmp_path_factory.mktemp("a home")
+    return mlflow_at(f"sqlite:///{home}/mlflow.db", home, stand_in)
+
+
+def mlflow_at(uri: str, home: Path, stand_in: Path) -> Place:
     return Place(
-        uri, lambda name: MlflowRegistry(uri, model_name=name, pyfunc_code=stand_in, pip_requirements=["numpy"])
+        uri, home, lambda name: MlflowRegistry(uri, model_name=name, pyfunc_code=stand_in, pip_requirements=["numpy"])
     )
 
 
@@ -102,9 +107,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, stand_in: Path) -> Iterator
                 time.sleep(0.2)
         else:
             pytest.fail("mlflow server did not start: " + (home / "log").read_text())
-        yield Place(
-            uri, lambda name: MlflowRegistry(uri, model_name=name, pyfunc_code=stand_in, pip_requirements=["numpy"])
-        )
+        yield mlflow_at(uri, home, stand_in)
     finally:
         os.killpg(process.pid, 15)
         process.wait(timeout=20)
@@ -250,6 +253,22 @@ def test_a_copy_replaces_the_folder_that_is_there(
     (tmp_path / "copy" / "left over").touch()
     registry.fetch("1", tmp_path / "copy")
     assert contents(tmp_path / "copy") == contents(make_model(1))
+
+
+def test_a_damaged_version_is_never_handed_out(
+    place: Place, registry: Registry, name: str, make_model: Callable[[int], Path], record: RunRecord, tmp_path: Path
+) -> None:
+    others = set(place.home.rglob("factors.npy"))
+    registry.register(make_model(1), record)
+    registry.promote()
+    (stored,) = set(place.home.rglob("factors.npy")) - others
+    stored.write_bytes(stored.read_bytes()[:-1] + b"\x07")
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "last good").touch()
+    for source in (registry, reader_for(place.uri, name)):
+        with pytest.raises(ModelFormatError, match=r"factors\.npy"):
+            source.fetch("1", tmp_path / "copy")
+    assert contents(tmp_path / "copy") == {"last good": b""}
 
 
 def test_a_second_opening_sees_the_same(

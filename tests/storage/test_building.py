@@ -67,7 +67,7 @@ def test_what_a_killed_process_left_is_cleared_and_what_lives_is_not(tmp_path: P
 
 def test_many_builders_of_one_folder(tmp_path: Path) -> None:
     def build(number: int) -> None:
-        for _ in range(5):
+        for _ in range(40):
             with building(tmp_path / "model") as staged:
                 (staged / "a").write_text(str(number))
                 (staged / "b").write_text(str(number))

@@ -43,9 +43,12 @@ def claimed(parent: Path, prefix: str) -> Iterator[Path]:
     while True:
         staged = parent / f"{prefix}{uuid.uuid4().hex[:12]}.new"
         staged.mkdir()
-        handle = os.open(staged, os.O_RDONLY)
+        try:
+            handle = os.open(staged, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # cleared between its making and its lock
         fcntl.flock(handle, fcntl.LOCK_EX)
-        if staged.exists():  # else it was cleared between its making and its lock
+        if staged.exists():
             break
         os.close(handle)
     try:
@@ -60,7 +63,10 @@ def clear_dead(parent: Path, prefix: str, *, own: Path) -> None:
     for path in parent.iterdir():
         if path == own or not (path.name.startswith(prefix) and path.name.endswith(".new") and path.is_dir()):
             continue
-        handle = os.open(path, os.O_RDONLY)
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # its process has removed it
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,58 @@
+"""Pictures of a training, as PNG files for the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOUR = "#2f6f8f"
+ACCENT = "#d1603d"
+
+
+def recall(by_source: Mapping[str, float], union: float, path: Path) -> Path:
+    """Bars: the share of wanted items that each candidate source finds alone, and the union of all."""
+    names = sorted(by_source, key=lambda name: by_source[name])
+    figure, axes = _figure(0.35 * len(names) + 1.6)
+    axes.barh(names, [by_source[name] for name in names], color=COLOUR)
+    axes.axvline(union, color=ACCENT, label=f"all sources together: {union:.3f}")
+    axes.set_xlabel("share of wanted items among the candidates")
+    axes.legend(loc="lower right", frameon=False)
+    return _saved(figure, path)
+
+
+def learning_curve(values: npt.NDArray[np.float64], loss: str, path: Path) -> Path:
+    """NDCG@10 on the held-out groups by number of trees; the chosen number is marked."""
+    figure, axes = _figure(3.2)
+    trees = np.arange(1, len(values) + 1)
+    best = int(np.argmax(values))
+    axes.plot(trees, values, color=COLOUR)
+    axes.plot(best + 1, values[best], "o", color=ACCENT, label=f"{best + 1} trees: {values[best]:.4f}")
+    axes.set(xlabel="trees", ylabel="NDCG@10 of the candidates", title=f"{loss}, held-out groups")
+    axes.legend(loc="lower right", frameon=False)
+    return _saved(figure, path)
+
+
+def importance(by_feature: Mapping[str, float], path: Path, *, most: int = 30) -> Path:
+    """Bars: how much the ranker's predictions change with each feature, in percent of all change."""
+    names = sorted(by_feature, key=lambda name: by_feature[name])[-most:]
+    figure, axes = _figure(0.25 * len(names) + 1)
+    axes.barh(names, [by_feature[name] for name in names], color=COLOUR)
+    axes.set_xlabel("prediction values change, %")
+    return _saved(figure, path)
+
+
+def _figure(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7.5, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _saved(figure: Figure, path: Path) -> Path:
+    figure.savefig(path, dpi=110)
+    return path
