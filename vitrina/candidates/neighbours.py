@@ -43,40 +43,61 @@ class Neighbours:
         return self.items[span], self.weights[span]
 
 
-def best_products(left: sp.csr_array, right: sp.csr_array, *, keep: int, rows_at_once: int = 4096) -> Neighbours:
-    """The `keep` largest off-diagonal entries of each row of left @ right, without holding the product.
+def best_products(
+    left: sp.csr_array,
+    right: sp.csr_array,
+    *,
+    keep: int,
+    without: sp.csr_array | None = None,
+    rows_at_once: int = 4096,
+) -> Neighbours:
+    """The `keep` largest entries of each row of left @ right, without holding the product.
 
-    left (items, n), right (n, items), both float32; only positive entries are kept.
+    left (rows, n), right (n, items), both float32; only positive entries are kept. `without` (rows, items): entries that it
+    stores are left out; None leaves out the diagonal.
     """
-    items = left.shape[0]
-    indptr = np.zeros(items + 1, np.int64)
+    rows = left.shape[0]
+    indptr = np.zeros(rows + 1, np.int64)
     targets, weights = [], []
-    for start in range(0, items, rows_at_once):
+    for start in range(0, rows, rows_at_once):
         block = (left[start : start + rows_at_once] @ right).tocsr()
-        lengths, block_items, block_weights = _best_of_rows(block.indptr, block.indices, block.data, start, keep)
-        indptr[start + 1 : start + 1 + len(lengths)] = lengths
+        size = block.shape[0]
+        if without is None:
+            barred_indptr = np.arange(size + 1, dtype=np.int64)
+            barred = np.arange(start, start + size, dtype=np.int32)
+        else:
+            part = without[start : start + size]
+            barred_indptr, barred = part.indptr.astype(np.int64), part.indices.astype(np.int32)
+        lengths, block_items, block_weights = _best_of_rows(
+            block.indptr, block.indices, block.data, barred_indptr, barred, right.shape[1], keep
+        )
+        indptr[start + 1 : start + 1 + size] = lengths
         targets.append(block_items)
         weights.append(block_weights)
     np.cumsum(indptr, out=indptr)
+    if not targets:
+        return Neighbours(indptr=indptr, items=np.empty(0, np.int32), weights=np.empty(0, np.float32))
     return Neighbours(indptr=indptr, items=np.concatenate(targets), weights=np.concatenate(weights))
 
 
 @numba.njit(cache=True)
-def _best_of_rows(indptr, columns, data, first_row, keep):  # type: ignore[no-untyped-def]  # compiled
-    """Per row: the `keep` largest positive entries off the diagonal, descending, ties to the smaller column."""
+def _best_of_rows(indptr, columns, data, barred_indptr, barred, width, keep):  # type: ignore[no-untyped-def]  # compiled
+    """Per row: the `keep` largest positive entries that are not barred, descending, ties to the smaller column."""
     rows = len(indptr) - 1
     lengths = np.zeros(rows, np.int64)
     out_items = np.empty(min(len(columns), rows * keep), np.int32)
     out_weights = np.empty(min(len(columns), rows * keep), np.float32)
+    closed = np.zeros(width, np.bool_)
     filled = 0
     for row in range(rows):
         begin = filled
+        for p in range(barred_indptr[row], barred_indptr[row + 1]):
+            closed[barred[p]] = True
         for p in range(indptr[row], indptr[row + 1]):
             column, value = columns[p], data[p]
-            if column == first_row + row or value <= 0.0:
+            if value <= 0.0 or closed[column]:
                 continue
-            full = filled - begin == keep
-            if full:
+            if filled - begin == keep:
                 worst = out_weights[filled - 1]
                 if value < worst or (value == worst and column > out_items[filled - 1]):
                     continue
@@ -92,5 +113,7 @@ def _best_of_rows(indptr, columns, data, first_row, keep):  # type: ignore[no-un
                 spot -= 1
             out_weights[spot] = value
             out_items[spot] = column
+        for p in range(barred_indptr[row], barred_indptr[row + 1]):
+            closed[barred[p]] = False
         lengths[row] = filled - begin
     return lengths, out_items[:filled].copy(), out_weights[:filled].copy()

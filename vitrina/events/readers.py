@@ -88,6 +88,7 @@ def read_into(
         source=str(found.events),
         files=tuple(str(path) for path in (found.events, *found.properties, found.tree) if path),
         columns=used.describe(),
+        weights=used.weights,
         rows_in=rows_in,
         rows_out=counts["rows"],
         rejected=dict(faults.rejected),

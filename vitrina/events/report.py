@@ -34,6 +34,7 @@ class Report:
     source: str
     files: tuple[str, ...]
     columns: str
+    weights: tuple[float, ...]
     rows_in: int
     rows_out: int
     rejected: Mapping[str, int]

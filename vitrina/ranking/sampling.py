@@ -13,6 +13,7 @@ import numpy.typing as npt
 from vitrina.candidates.profile import Taste
 from vitrina.candidates.retrieval import SOURCES, UNRANKED, Tables, new_scratch, retrieve
 from vitrina.features.history import Histories, Moments
+from vitrina.ranking.moments import Wanted
 from vitrina.ranking.pair_features import FEATURES, pair_features
 
 _NOBODY: Final = np.empty(0, np.int32)
@@ -34,6 +35,10 @@ class Rows:
     def groups(self) -> int:
         return int(len(np.unique(self.group)))
 
+    def where(self, mask: npt.NDArray[np.bool_]) -> Rows:
+        """The rows at which `mask` (rows,) holds."""
+        return Rows(features=self.features[mask], label=self.label[mask], group=self.group[mask])
+
     @classmethod
     def join(cls, parts: list[Rows]) -> Rows:
         """All groups of all parts, renumbered."""
@@ -47,14 +52,6 @@ class Rows:
             label=np.concatenate([part.label for part in parts]),
             group=np.concatenate(groups),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What came after each moment: CSR rows of distinct items, ascending inside a row; indptr int64 (moments + 1), items int32."""
-
-    indptr: npt.NDArray[np.int64]
-    items: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, kw_only=True)

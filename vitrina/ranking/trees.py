@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numba
 import numpy as np
@@ -30,6 +30,17 @@ class Trees(NamedTuple):
     leaves: npt.NDArray[np.float64]
     leaf_start: npt.NDArray[np.int64]
     scale_bias: npt.NDArray[np.float64]
+
+
+NO_TREES: Final = Trees(
+    feature=np.empty(0, np.int32),
+    border=np.empty(0, np.float32),
+    split_start=np.zeros(1, np.int64),
+    leaves=np.empty(0, np.float64),
+    leaf_start=np.zeros(1, np.int64),
+    scale_bias=np.array([1.0, 0.0]),
+)
+"""A model without a ranker."""
 
 
 def trees_of(model: CatBoost, folder: Path) -> Trees:

@@ -1,0 +1,163 @@
+"""The two-stage recipe: candidate sources at rolling cut-offs, one ranker learned over them, a recommender at the last one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vitrina.candidates.als import ALS
+from vitrina.candidates.covisitation import CoVisitation
+from vitrina.candidates.item_knn import ItemKNN
+from vitrina.candidates.popular import Popular
+from vitrina.candidates.profile import Taste
+from vitrina.candidates.retrieval import Tables
+from vitrina.errors import DataError, ModelFormatError
+from vitrina.events.schema import DAY_MS
+from vitrina.features.history import Histories
+from vitrina.ranking.catboost_ranker import CatBoostRanker, FittedRanker
+from vitrina.ranking.moments import cut_moments, visit_moments
+from vitrina.ranking.sampling import Recall, Rows, sample_rows
+from vitrina.recommend.ranking_pass import CANDIDATES
+from vitrina.recommend.sources import Sources
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoStage:
+    """`ranker_name` "catboost" learns a ranker; "fusion" or a source's name orders by that alone (the publishable baselines).
+
+    At each cut-off the ranker sees everybody who wanted something in the next `horizon_days`, as they stood at the cut-off, and the
+    instants before carts of the first `visit_days` after it, with the visit so far. Cut-offs are taken newest first until `groups` moments
+    are found.
+    """
+
+    ranker_name: str = "catboost"
+    sources: Sources = field(default_factory=Sources)
+    ranker: CatBoostRanker = field(default_factory=CatBoostRanker)
+    horizon_days: float = 14.0
+    visit_days: float = 7.0
+    visits_per_cut: int = 4_000
+    negatives: int = 30
+    groups: int = 6_000
+    seed: int = 7
+
+    def as_json(self) -> dict[str, Any]:
+        """Every parameter, nested, ready for JSON."""
+        plain = dataclasses.asdict(self)
+        plain["sources"]["taste"] = self.sources.taste._asdict()
+        return plain
+
+    def params(self) -> dict[str, Any]:
+        """Every parameter under a dotted name, for the experiment log."""
+        return dict(_flat(self.as_json(), ""))
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> TwoStage:
+        """The recipe that `as_json` wrote; `ModelFormatError` when this version knows other parameters."""
+        try:
+            sources = plain["sources"]
+            taste = sources["taste"]
+            return cls(
+                **{key: value for key, value in plain.items() if key not in ("sources", "ranker")},
+                ranker=CatBoostRanker(**{**plain["ranker"], "losses": tuple(plain["ranker"]["losses"])}),
+                sources=Sources(
+                    covisitation=tuple(
+                        CoVisitation(**{**one, "sources": tuple(one["sources"]), "targets": tuple(one["targets"])})
+                        for one in sources["covisitation"]
+                    ),
+                    item_knn=ItemKNN(**sources["item_knn"]),
+                    als=ALS(**sources["als"]),
+                    popular=Popular(**sources["popular"]),
+                    taste=Taste(**{**taste, "kind_weights": tuple(taste["kind_weights"])}),
+                ),
+            )
+        except (KeyError, TypeError) as error:
+            raise ModelFormatError(f"the champion's recipe has other parameters ({error}). Train without comparing") from error
+
+    def training_cuts(self, cuts: Sequence[int], before: int) -> list[int]:
+        """Those of `cuts` whose labels end at or before `before`, newest first."""
+        return sorted((cut for cut in cuts if cut + self.horizon_days * DAY_MS <= before), reverse=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A ranker, how it was found, and the candidate recall at the newest cut-off (None without a moment there)."""
+
+    ranker: FittedRanker
+    recall: Recall | None
+    cuts: tuple[int, ...]
+    groups: int
+
+
+def sample_cut(recipe: TwoStage, histories: Histories, cut: int, tables: Tables, *, threads: int) -> tuple[Rows, Recall]:
+    """The training rows of one cut-off, and the candidate recall for everybody asked at the cut-off itself."""
+    until = cut + round(recipe.horizon_days * DAY_MS)
+    asked = [
+        cut_moments(histories, cut, until),
+        visit_moments(histories, cut, until, days=recipe.visit_days, most=recipe.visits_per_cut, seed=recipe.seed),
+    ]
+    sampled = [
+        sample_rows(
+            histories, moments, wanted, taste=recipe.sources.taste, tables=tables, limit=CANDIDATES, negatives=recipe.negatives,
+            seed=recipe.seed, threads=threads,
+        )
+        for moments, wanted in asked
+    ]
+    return Rows.join([rows for rows, _ in sampled]), sampled[0][1]
+
+
+def train_ranker(
+    recipe: TwoStage,
+    histories: Histories,
+    cuts: Sequence[int],
+    tables_at: Callable[[int], Tables],
+    *,
+    before: int,
+    threads: int = 2,
+    note: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Learns from cut-offs whose labels end at or before `before` (ms). A fifth of the groups is held out to choose loss and size.
+
+    `DataError` when no moment has both a positive and a negative among its candidates.
+    """
+    parts: list[Rows] = []
+    recall, used, found = None, [], 0
+    for cut in recipe.training_cuts(cuts, before):
+        rows, at_cut = sample_cut(recipe, histories, cut, tables_at(cut), threads=threads)
+        recall = recall or at_cut
+        if len(rows):
+            parts.append(rows)
+            used.append(cut)
+            found += rows.groups
+        note(f"cut-off {len(used)}: {found:,} groups")
+        if found >= recipe.groups:
+            break
+    if found < 10:
+        raise DataError(
+            f"only {found} moments teach the ranker", where="events",
+            remedy="A longer log, or one with more carts and purchases, is needed; until then a baseline serves.",
+        )
+    rows = Rows.join(parts)
+    held = np.random.default_rng(recipe.seed).random(rows.groups) < 0.2
+    if held.all() or not held.any():
+        held[:] = False
+        held[: max(1, len(held) // 5)] = True
+    inside = held[rows.group]
+    fitted = recipe.ranker.fit(rows.where(~inside), rows.where(inside), threads=threads, note=note)
+    return Trained(ranker=fitted, recall=recall, cuts=tuple(used), groups=found)
+
+
+def _flat(plain: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            flat.extend(_flat(value, f"{prefix}{key}."))
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+            for one in value:
+                flat.extend(_flat(one, f"{prefix}{key}.{one['name']}."))
+        else:
+            flat.append((f"{prefix}{key}", value))
+    return flat

@@ -1,0 +1,142 @@
+"""The champion on the command line: the model from the registry, with the histories that its lists carry."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vitrina.errors import DataError, NoChampionError
+from vitrina.evaluation.holdout import read_holdout, score_holdout
+from vitrina.features.history import Histories, History, Moments
+from vitrina.recommend.recommender import Recommender
+from vitrina.registry.model_format import read_model
+from vitrina.scenarios.scenario import Run
+from vitrina.serving.answer import joined
+from vitrina.serving.lists import Lists, find_lists
+from vitrina.serving.state import items_fingerprint
+
+USER_COLUMNS = ("user", "user_id", "userid", "visitorid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Champion:
+    """A loaded champion and the users that it knows."""
+
+    version: str
+    recommender: Recommender
+    lists: Lists
+
+    @classmethod
+    def open(cls, run: Run) -> Champion:
+        """`NoChampionError` when nothing is promoted, or no lists are published for its items."""
+        version = run.registry.champion()
+        if version is None:
+            raise NoChampionError(f"no champion yet. Make one: vitrina train {run.scenario} --data PATH")
+        scratch = tempfile.mkdtemp(prefix="vitrina-champion-")
+        run.registry.fetch(version.version, Path(scratch) / "model")
+        recommender = Recommender.load(read_model(Path(scratch) / "model", verify=False))
+        folder = find_lists(
+            run.objects.root / run.key("lists"),
+            model_version=version.version,
+            items_fingerprint=items_fingerprint(recommender.items),
+        )
+        if folder is None:
+            raise NoChampionError(f"no lists fit version {version.version}. Publish them: vitrina step {run.scenario} publish")
+        return cls(version=version.version, recommender=recommender, lists=Lists.open(folder))
+
+    def recommend(self, user_id: str, *, k: int, session: list[str]) -> dict[str, Any]:
+        """The answer for one user, as the service gives it without lists."""
+        items = self.recommender.items
+        unknown = [item for item in session if items.index_of(item) < 0]
+        if unknown:
+            raise DataError(f"the catalogue has no item {unknown[0]!r}", where="--session", remedy="Leave it out.")
+        row = self.lists.row_of(user_id)
+        history = self.lists.history(row) if row >= 0 else History.empty()
+        if session:
+            history = joined(items.rows(session), history, self.recommender.as_of)
+        ranked = self.recommender.recommend(history, k=k, as_of=self.recommender.as_of)
+        answer: dict[str, Any] = {
+            "user_id": user_id,
+            "known": row >= 0,
+            "recs": items.ids_of(ranked.items),
+            "scores": [round(float(score), 6) for score in ranked.scores],
+            "sources": [self.recommender.source_names[source] for source in ranked.sources],
+            "model_version": self.version,
+        }
+        titles = self.recommender.catalogue.titles
+        if titles is not None:
+            answer["titles"] = [titles[item].decode() for item in ranked.items]
+        return answer
+
+    def batch(
+        self, users: Path, out: Path, *, k: int, new_only: bool, progress: Callable[[str, int, int], None]
+    ) -> dict[str, Any]:
+        """Writes user,item,rank,score for every user of the file, through a temporary name; strangers get popular items."""
+        wanted = read_users(users)
+        rows = self.lists.users.rows(wanted)
+        items, scores = self._lists_of(rows, k=k, new_only=new_only)
+        staged = out.with_name(f".{out.name}.tmp")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with staged.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["user", "item", "rank", "score"])
+            for place, user in enumerate(wanted):
+                found = items[place][items[place] >= 0]
+                for rank, (item, score) in enumerate(zip(self.recommender.items.ids_of(found), scores[place], strict=False), 1):
+                    writer.writerow([user, item, rank, f"{score:.6g}"])
+                if place % 1000 == 0:
+                    progress("users", place, len(wanted))
+        staged.replace(out)
+        return {"users": len(wanted), "unknown": int((rows < 0).sum()), "out": str(out), "model_version": self.version}
+
+    def score(self, holdout: Path, *, k: int, new_only: bool) -> dict[str, Any]:
+        """Metrics of the champion on the caller's (user,item) file."""
+        read = read_holdout(holdout, users=self.lists.users, items=self.recommender.items)
+
+        def lists_of(users: npt.NDArray[np.int32], depth: int) -> npt.NDArray[np.int32]:
+            return self._lists_of(users, k=depth, new_only=new_only)[0]
+
+        return {"model_version": self.version, **score_holdout(read, lists_of, ks=(k,)).as_json()}
+
+    def _lists_of(
+        self, rows: npt.NDArray[np.int32], *, k: int, new_only: bool
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Lists of user rows; -1 is somebody without a history."""
+        histories: Histories = self.lists.histories
+        as_of = self.recommender.as_of
+        known = histories.at(np.maximum(rows, 0), as_of)
+        empty = rows < 0
+        moments = Moments(
+            users=known.users, begin=np.where(empty, 0, known.begin), end=np.where(empty, 0, known.end), as_of=known.as_of
+        )
+        return self.recommender.recommend_batch(histories, moments, k=k, new_only=new_only)
+
+
+def read_users(path: Path) -> list[str]:
+    """The user ids of a CSV file, in their order; the column is named user, user_id or visitorid, or is the only one."""
+    if not path.is_file():
+        raise DataError("there is no such file", where=str(path), remedy="Check --users.")
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.reader(file)
+        header = next(reader, None)
+        if header is None:
+            raise DataError("the file is empty", where=str(path), remedy="Write a header and one user id a line.")
+        named = [place for place, column in enumerate(header) if column.strip().lower() in USER_COLUMNS]
+        if not named and len(header) > 1:
+            raise DataError(f"none of its columns {header} is one of {USER_COLUMNS}", where=f"{path}, row 1", remedy="Name the column of users.")
+        place = named[0] if named else 0
+        users = [] if named else [header[0]]
+        for number, row in enumerate(reader, 2):
+            if len(row) <= place or not row[place].strip():
+                raise DataError("no user id", where=f"{path}, row {number}", remedy="Remove the row or fill it.")
+            users.append(row[place].strip())
+    return users
+
+

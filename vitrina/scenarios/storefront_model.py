@@ -1,0 +1,132 @@
+"""The winner as a model folder, and the record of how it was made: parameters, metrics, pictures, a sample of the data."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as csv
+
+from vitrina.candidates.retrieval import Tables
+from vitrina.evaluation.recipes import assemble
+from vitrina.evaluation.report import Scores
+from vitrina.features.shop import Shop
+from vitrina.ranking.pair_features import FEATURES
+from vitrina.ranking.trees import NO_TREES, Trees
+from vitrina.recommend.model_folder import describe, pack
+from vitrina.recommend.recommender import Catalogue
+from vitrina.recommend.two_stage import TwoStage
+from vitrina.registry import figures
+from vitrina.registry.model_format import StoredModel, read_model, write_model
+from vitrina.registry.registry import RunRecord
+from vitrina.scenarios.event_log import fingerprint_of
+from vitrina.scenarios.scenario import Run
+
+SAMPLE_ROWS = 1_000
+
+
+def write_winner(
+    run: Run,
+    shop: Shop,
+    spec: TwoStage,
+    winner: str,
+    tables: Tables,
+    *,
+    as_of: int,
+    verdict: dict[str, Any],
+    scratch: Path,
+) -> tuple[Path, RunRecord]:
+    """Writes the model folder under `scratch` and returns it with its record. `winner` is a recipe's `ranker_name`."""
+    learned = read_model(run.objects.root / run.key("ranker"))
+    if winner == "catboost" and not learned.meta["learned"]:
+        winner = "fusion"
+    ranked = winner == "catboost"
+    trees = Trees(**{name: learned.arrays[name].view(np.ndarray) for name in Trees._fields}) if ranked else NO_TREES
+    recommender = assemble(
+        spec,
+        tables,
+        trees,
+        ranker=winner,
+        as_of=as_of,
+        items=shop.prepared.items,
+        catalogue=Catalogue(
+            category=tables.category,
+            categories=shop.categories,
+            parent=shop.parent,
+            available=shop.available(as_of),
+            titles=shop.titles(),
+        ),
+    )
+    metrics = measured(run, verdict)
+    meta = describe(recommender, winner) | {
+        "scenario": run.scenario,
+        "recipe": {**spec.as_json(), "ranker_name": winner if not ranked else spec.ranker_name},
+        "user_kind": shop.prepared.users.kind,
+        "fingerprint": fingerprint_of(run),
+        "metrics": metrics,
+    }
+    folder = scratch / "model"
+    write_model(folder, arrays=pack(recommender), files=learned.files if ranked else {}, meta=meta)
+    return folder, RunRecord(
+        fingerprint=fingerprint_of(run),
+        params={**spec.params(), "winner": winner, "as_of": as_of, "events": len(shop.log.ts)},
+        metrics=metrics,
+        tags={"vitrina.scenario": run.scenario, "vitrina.winner": winner, "vitrina.reasons": " | ".join(verdict["reasons"])[:4000]},
+        figures=pictures(run, learned, scratch),
+        tables={"quality": run.local("evaluation") / "table.md", "verdict": run.local("evaluation") / "verdict.json"},
+        data_sample=sample(shop, scratch / "sample.csv"),
+        git_commit=git_commit(),
+        features=list(FEATURES) if ranked else [],
+    )
+
+
+def measured(run: Run, verdict: dict[str, Any]) -> dict[str, float]:
+    """The winner's pooled metrics, the other recipes' NDCG@10, and candidate recall by source."""
+    scores = {path.stem: Scores.load(path) for path in sorted(run.local("evaluation").glob("*.npz"))}
+    winner = scores.get(verdict["winner"], scores["candidate"])
+    recall = json.loads(run.objects.get_bytes(run.key("recall.json")))
+    found = {name: float(value) for name, value in winner.means().items()} | dict(winner.lists)
+    found |= {f"{name}/ndcg@10": float(one.mean("ndcg@10")) for name, one in scores.items()}
+    found |= {f"recall/{source}": value for source, value in recall["by_source"].items()}
+    return found | {"recall/union": recall["union"]}
+
+
+def pictures(run: Run, learned: StoredModel, scratch: Path) -> dict[str, Path]:
+    """Candidate recall per source; with a learned ranker also its learning curve and feature importance."""
+    recall = json.loads(run.objects.get_bytes(run.key("recall.json")))
+    drawn = {"recall_per_source": figures.recall(recall["by_source"], recall["union"], scratch / "recall.png")}
+    if learned.meta["learned"]:
+        drawn["learning_curve"] = figures.learning_curve(
+            learned.arrays["curve"], learned.meta["loss"], scratch / "learning_curve.png"
+        )
+        drawn["feature_importance"] = figures.importance(learned.meta["importance"], scratch / "importance.png")
+    return drawn
+
+
+def sample(shop: Shop, path: Path) -> Path:
+    """Evenly spaced rows of the log with the shop's own ids, as CSV."""
+    rows = np.unique(np.linspace(0, len(shop.log.ts) - 1, min(SAMPLE_ROWS, len(shop.log.ts))).astype(np.int64))
+    table = pa.table(
+        {
+            "user_id": shop.prepared.users.ids_of(shop.log.user[rows]),
+            "item_id": shop.prepared.items.ids_of(shop.log.item[rows]),
+            "kind": shop.log.kind[rows],
+            "ts": pc.cast(pa.array(shop.log.ts[rows]), pa.timestamp("ms")),
+        }
+    )
+    csv.write_csv(table, path)
+    return path
+
+
+def git_commit() -> str | None:
+    """The commit that the working directory stands at; None outside a repository or without git."""
+    try:
+        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False)
+    except FileNotFoundError:
+        return None
+    return asked.stdout.strip() or None
