@@ -320,13 +320,14 @@ def _out(result: dict[str, Any], as_json: bool) -> None:
 
 
 def _serve(host: str, port: int, workers: int, home: Path, registry_uri: str | None) -> None:
-    from app.server import run as run_server
-    from app.settings import Settings
-
-    chosen: dict[str, Any] = {"home": home}
+    """Becomes the service: the library does not import it, and Ctrl-C reaches nobody else."""
+    os.environ["VITRINA_HOME"] = str(home)
     if registry_uri is not None:
-        chosen["registry_uri"] = registry_uri
-    run_server(Settings(**chosen), host=host, port=port, workers=workers)
+        os.environ["VITRINA_REGISTRY_URI"] = registry_uri
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = [sys.executable, "-m", "app", "--host", host, "--port", str(port), "--workers", str(workers)]
+    os.execv(sys.executable, command)
 
 
 __all__ = ["__version__", "app", "main"]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vitrina.candidates.retrieval import Tables
 from vitrina.errors import DataError
-from vitrina.evaluation.backtest import Window
+
 from vitrina.evaluation.truth import Int32s
 from vitrina.events.ids import IdMap
 from vitrina.features.history import Histories, Moments
 from vitrina.ranking.trees import NO_TREES, Trees
 from vitrina.recommend.recommender import Catalogue, Recommender, mode_of
 from vitrina.recommend.two_stage import Trained, TwoStage, train_ranker
+
+
+if TYPE_CHECKING:
+    from vitrina.events.splits import Window
 
 
 @dataclass(kw_only=True)
