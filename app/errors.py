@@ -72,9 +72,10 @@ def install(app: FastAPI, metrics: ServiceMetrics) -> None:
     async def on_library_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, VitrinaError)
         metrics.error(type(error).__name__)
-        field = error.field if isinstance(error, RequestError) else None
-        reason, _dot, remedy = str(error).removeprefix(f"{field}: ").partition(". ")
-        return _json(status_of(error), error_body(reason, remedy or "See the log of the service", field))
+        if isinstance(error, RequestError):
+            return _json(status_of(error), error_body(error.problem, error.remedy, error.field))
+        reason, _dot, remedy = str(error).partition(". ")
+        return _json(status_of(error), error_body(reason, remedy or "See the log of the service"))
 
     async def on_refusal(_: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)

@@ -7,8 +7,10 @@ under a folder of this start, so that any worker can tell the sum; it is removed
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from app.settings import Settings
@@ -53,13 +55,20 @@ def _run_one(app: Any, host: str, port: int) -> None:
 
 def _run_several(load: Callable[[], Any], bind: str, workers: int, folder: str) -> None:
     from gunicorn.app.base import BaseApplication
+    from uvicorn_worker import UvicornWorker
+
+    class Worker(UvicornWorker):
+        """Ends on SIGQUIT too: gunicorn sends it when it was interrupted itself, and uvicorn alone would not listen."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            signal.raise_signal(signal.SIGTERM)
 
     class Server(BaseApplication):
         def load_config(self) -> None:
             options: dict[str, Any] = {
                 "bind": bind,
                 "workers": workers,
-                "worker_class": "uvicorn_worker.UvicornWorker",
+                "worker_class": Worker,
                 "graceful_timeout": GRACE_SECONDS,
                 "timeout": 120,
                 "keepalive": 5,

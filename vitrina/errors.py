@@ -42,10 +42,11 @@ class ConfigError(InputError):
 
 
 class RequestError(InputError):
-    """A request's field is wrong."""
+    """A request's field is wrong; `problem` and `remedy` are sentences without a final dot."""
 
     def __init__(self, problem: str, *, field: str, remedy: str) -> None:
         super().__init__(f"{field}: {problem}. {remedy}")
+        self.problem = problem
         self.field = field
         self.remedy = remedy
 

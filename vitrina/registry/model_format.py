@@ -30,7 +30,10 @@ _PLAIN_KINDS = "biufSU"  # bool, integers, floats, fixed-width bytes and text
 
 @dataclass(frozen=True, kw_only=True)
 class StoredModel:
-    """A model folder as read: `arrays` are read-only memory maps, `files` absolute or relative as `folder` is."""
+    """A model folder as read: `arrays` are memory maps that share their pages; writing to one changes a private copy, never a file.
+
+    `files` are absolute or relative as `folder` is.
+    """
 
     folder: Path
     arrays: dict[str, np.ndarray]
@@ -84,8 +87,9 @@ def read_model(folder: Path, *, verify: bool = True) -> StoredModel:
 
 
 def _map_array(path: Path, *, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    # copy-on-write, because compiled code has one version for writable arrays and another for read-only ones
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise ModelFormatError(f"{path}: not readable as an array ({error}). {REMEDY}") from error
     if array.dtype.str != dtype or array.shape != shape:
