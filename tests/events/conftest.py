@@ -1,13 +1,15 @@
-"""A small log with known content, and one engine for all tests of this stage."""
+"""A small log with known content, generated worlds, and one engine for all tests of this stage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from vitrina.engine import LocalEngine
+from vitrina.events.synthetic import WorldSpec, generate_world
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +43,34 @@ def write_csv(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+class Generated:
+    """A generated world and its files as read by pandas; `progress` is what the generator told."""
+
+    def __init__(self, folder: Path, spec: WorldSpec) -> None:
+        self.folder, self.spec = folder, spec
+        self.progress: list[int] = []
+        self.oracle = generate_world(spec, folder, self.progress.append)
+        self.events = pd.read_csv(folder / "events.csv")
+        self.tree = pd.read_csv(folder / "category_tree.csv")
+        parts = [pd.read_csv(folder / f"item_properties_part{part}.csv", dtype={"value": str}) for part in (1, 2)]
+        self.properties = pd.concat(parts, ignore_index=True)
+
+    def of(self, kind: str) -> pd.DataFrame:
+        return self.events[self.events["event"] == kind]
+
+
+@pytest.fixture(scope="session")
+def generated() -> type[Generated]:
+    return Generated
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    return Generated(tmp_path_factory.mktemp("world"), WorldSpec(events=300_000, seed=7))
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    return Generated(tmp_path_factory.mktemp("plain"), WorldSpec(events=200_000, seed=7, structure=0.0, drift=0.0))

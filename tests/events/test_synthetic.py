@@ -1,9 +1,7 @@
-"""Generated worlds: format, determinism, RetailRocket's marginals, and an oracle that agrees with what it wrote."""
+"""Generated worlds: format, determinism, RetailRocket's marginals, seasons and sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,48 +9,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vitrina.errors import ConfigError, DataError, UnknownItemError
+from vitrina.errors import ConfigError
 from vitrina.events import synthetic
-from vitrina.events.synthetic import Oracle, WorldSpec, generate_world
+from vitrina.events.synthetic import WorldSpec, generate_world
 from vitrina.events.synthetic_marginals import REAL, comparison, marginals
 
 DAY = 86_400_000
 FILES = ("events.csv", "item_properties_part1.csv", "item_properties_part2.csv", "category_tree.csv")
 
 
-class Generated:
-    def __init__(self, folder: Path, spec: WorldSpec) -> None:
-        self.folder, self.spec = folder, spec
-        self.progress: list[int] = []
-        self.oracle = generate_world(spec, folder, self.progress.append)
-        self.events = pd.read_csv(folder / "events.csv")
-        self.tree = pd.read_csv(folder / "category_tree.csv")
-        parts = [pd.read_csv(folder / f"item_properties_part{part}.csv", dtype={"value": str}) for part in (1, 2)]
-        self.properties = pd.concat(parts, ignore_index=True)
-
-    def of(self, kind: str) -> pd.DataFrame:
-        return self.events[self.events["event"] == kind]
-
-
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Generated:
-    return Generated(tmp_path_factory.mktemp("world"), WorldSpec(events=300_000, seed=7))
-
-
-@pytest.fixture(scope="module")
-def measured(world: Generated) -> dict[str, float]:
+def measured(world: Any) -> dict[str, float]:
     return marginals(world.folder)
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Generated:
-    return Generated(tmp_path_factory.mktemp("plain"), WorldSpec(events=200_000, seed=7, structure=0.0, drift=0.0))
 
 
 # Format
 
 
-def test_headers_and_columns_are_retailrockets(world: Generated) -> None:
+def test_headers_and_columns_are_retailrockets(world: Any) -> None:
     heads = [(world.folder / name).read_text(encoding="ascii").partition("\n")[0] for name in FILES]
     assert heads == [
         "timestamp,visitorid,event,itemid,transactionid",
@@ -65,7 +39,7 @@ def test_headers_and_columns_are_retailrockets(world: Generated) -> None:
     assert (world.folder / "events.csv").read_bytes().count(b'"') == 0
 
 
-def test_only_transactions_have_a_transaction_id_and_each_is_one_purchase(world: Generated) -> None:
+def test_only_transactions_have_a_transaction_id_and_each_is_one_purchase(world: Any) -> None:
     bought = world.of("transaction")
     assert bought["transactionid"].notna().all()
     assert world.events.loc[world.events["event"] != "transaction", "transactionid"].isna().all()
@@ -73,29 +47,29 @@ def test_only_transactions_have_a_transaction_id_and_each_is_one_purchase(world:
     assert (bought.groupby("transactionid")[["visitorid", "timestamp"]].nunique() == 1).all(axis=None)
 
 
-def test_a_cart_follows_a_view_and_a_purchase_a_cart(world: Generated) -> None:
+def test_a_cart_follows_a_view_and_a_purchase_a_cart(world: Any) -> None:
     first = world.events.groupby(["visitorid", "itemid", "event"])["timestamp"].min().unstack()
     carted, bought = first[first["addtocart"].notna()], first[first["transaction"].notna()]
     assert (carted["view"] <= carted["addtocart"]).all()
     assert (bought["addtocart"] <= bought["transaction"]).all()
 
 
-def test_counts_are_exact_and_times_are_inside_the_world(world: Generated) -> None:
+def test_counts_are_exact_and_times_are_inside_the_world(world: Any) -> None:
     assert len(world.events) == world.spec.events == world.progress[-1]
     assert world.progress == sorted(world.progress)
     assert world.events["visitorid"].nunique() == world.spec.n_users
     assert world.events["timestamp"].between(world.spec.start, world.spec.end - 1).all()
 
 
-def test_new_items_appear_over_time_and_not_before_their_birth(world: Generated) -> None:
+def test_new_items_appear_over_time_and_not_before_their_birth(world: Any) -> None:
     birth = world.oracle.shop.birth[np.argsort(world.oracle.shop.item_id)]
     assert (birth[world.events["itemid"]] <= world.events["timestamp"]).all()
     assert 0.12 < (birth > world.spec.start).mean() < 0.2
 
 
-def test_blocks_of_visitors_are_sorted_by_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_visitors_are_sorted_by_time(tmp_path: Path, generated: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthetic, "_USERS_AT_ONCE", 300)
-    events = Generated(tmp_path, WorldSpec(events=2_000)).events
+    events = generated(tmp_path, WorldSpec(events=2_000)).events
     for _, block in events.groupby(events["visitorid"] // 300, sort=False):
         assert block["timestamp"].is_monotonic_increasing
     assert (events["visitorid"] // 300).is_monotonic_increasing
@@ -113,11 +87,13 @@ def test_a_seed_decides_every_byte(tmp_path: Path) -> None:
         assert once != other
 
 
-def test_the_block_size_does_not_change_a_visitor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_block_size_does_not_change_a_visitor(
+    tmp_path: Path, generated: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = WorldSpec(events=5_000)
-    whole = Generated(tmp_path / "whole", spec).events
+    whole = generated(tmp_path / "whole", spec).events
     monkeypatch.setattr(synthetic, "_USERS_AT_ONCE", 97)
-    blocks = Generated(tmp_path / "blocks", spec).events
+    blocks = generated(tmp_path / "blocks", spec).events
     keys = ["visitorid", "timestamp", "event", "itemid"]
     pd.testing.assert_frame_equal(
         whole.sort_values(keys, ignore_index=True)[keys], blocks.sort_values(keys, ignore_index=True)[keys]
@@ -172,7 +148,7 @@ def test_marginals_of_a_log_that_can_be_counted_by_hand(tmp_path: Path) -> None:
 # Properties
 
 
-def test_the_last_category_of_an_item_is_its_true_one(world: Generated) -> None:
+def test_the_last_category_of_an_item_is_its_true_one(world: Any) -> None:
     listed = world.properties[world.properties["property"] == "categoryid"].sort_values("timestamp", kind="stable")
     last = listed.groupby("itemid")["value"].last().astype(int)
     assert last.index.tolist() == list(range(world.oracle.items))
@@ -180,7 +156,7 @@ def test_the_last_category_of_an_item_is_its_true_one(world: Generated) -> None:
     assert not set(last) & set(world.tree["parentid"].dropna().astype(int))
 
 
-def test_popularity_has_a_long_tail(world: Generated) -> None:
+def test_popularity_has_a_long_tail(world: Any) -> None:
     per_item = np.sort(world.events.groupby("itemid").size().to_numpy())[::-1]
     assert 0.15 < per_item[: len(per_item) // 100].sum() / world.spec.events < 0.5
     assert per_item[:10].sum() < 0.05 * world.spec.events
@@ -189,7 +165,7 @@ def test_popularity_has_a_long_tail(world: Generated) -> None:
 # Time
 
 
-def test_traffic_follows_the_oracles_hours_and_weekdays(world: Generated) -> None:
+def test_traffic_follows_the_oracles_hours_and_weekdays(world: Any) -> None:
     when = world.events["timestamp"] // 3_600_000
     table = np.zeros((7, 24))
     np.add.at(table, ((when // 24 + 3) % 7, when % 24), 1 / len(when))
@@ -199,13 +175,13 @@ def test_traffic_follows_the_oracles_hours_and_weekdays(world: Generated) -> Non
     assert table[5:].mean() < 0.75 * table[:5].mean()
 
 
-def test_category_popularity_drifts_as_the_oracle_says(world: Generated, plain: Generated) -> None:
+def test_category_popularity_drifts_as_the_oracle_says(world: Any, plain: Any) -> None:
     assert change_of_categories(world)[0] > 0.6
     assert (plain.oracle.category_drift() == 1).all()
     assert change_of_categories(world)[1] > 2 * change_of_categories(plain)[1]
 
 
-def change_of_categories(world: Generated) -> tuple[float, float]:
+def change_of_categories(world: Any) -> tuple[float, float]:
     """Correlation with the oracle, and spread, of the log change of big categories from the first to the last month."""
     category = pd.Series(world.oracle.item_categories()[world.events["itemid"]])
     since = world.events["timestamp"] - world.spec.start
@@ -216,108 +192,6 @@ def change_of_categories(world: Generated) -> tuple[float, float]:
     drift = pd.DataFrame(np.log(world.oracle.category_drift()), columns=world.oracle.shop.leaf_id)[big]
     told = drift.iloc[-4:].mean() - drift.iloc[:4].mean()
     return float(np.corrcoef(seen, told)[0, 1]) if told.any() else 0.0, float(seen.std())
-
-
-# The oracle
-
-
-def test_first_views_come_as_often_as_the_oracle_says(world: Generated) -> None:
-    opening = world.events.sort_values(["timestamp"], kind="stable").drop_duplicates("visitorid")[::300]
-    expected: list[float] = []
-    met = 0
-    for user, ts, item in opening[["visitorid", "timestamp", "itemid"]].itertuples(index=False):
-        chance = world.oracle.first_view(user, ts)
-        best = np.argsort(-chance)[:20]
-        assert chance.sum() == pytest.approx(1)
-        expected.append(chance[best].sum())
-        met += item in best
-    sigma = np.sqrt(np.sum(np.array(expected) * (1 - np.array(expected))))
-    assert met == pytest.approx(np.sum(expected), abs=4 * sigma)
-
-
-def test_second_views_are_companions_only_where_there_is_structure(world: Generated, plain: Generated) -> None:
-    for generated, low, high in ((world, 0.07, 0.2), (plain, 0.0, 0.01)):
-        views = generated.of("view").sort_values(["visitorid", "timestamp"], kind="stable")
-        before = views.shift()
-        inside = (views["visitorid"] == before["visitorid"]) & (views["timestamp"] - before["timestamp"] < 1_800_000)
-        inside &= views["itemid"] != before["itemid"]
-        companion = generated.oracle.companions()[before["itemid"][inside].astype(int)]
-        assert low <= (views["itemid"][inside] == companion).mean() < high
-
-
-def hit_rates(world: Generated, answers: dict[str, Callable[[Any], Any]]) -> dict[str, float]:
-    """Share of visitors with a cart in the last 28 days for whom one of ten items is in a cart."""
-    truth = world.of("addtocart").query(f"timestamp >= {world.spec.end - 28 * DAY}").groupby("visitorid")["itemid"]
-    carts = list(truth)[:400]
-    return {
-        name: float(np.mean([items.isin(top(user)).any() for user, items in carts])) for name, top in answers.items()
-    }
-
-
-def rates_at_last_month(world: Generated) -> dict[str, float]:
-    cut, shop = world.spec.end - 28 * DAY, world.oracle.shop
-    past = world.events[world.events["timestamp"] < cut]
-    popular = np.bincount(past["itemid"], minlength=world.oracle.items)
-    recent = np.bincount(past["itemid"][past["timestamp"] >= cut - 7 * DAY], minlength=world.oracle.items)
-    sells = np.empty(world.oracle.items)
-    sells[shop.item_id] = shop.conversion * (shop.available != (cut >= shop.toggle))
-    lists = {"popular": popular, "popular-7d": recent, "popular that sells": popular * sells}
-    best = {name: np.argsort(-scores)[:10] for name, scores in lists.items()}
-    answers: dict[str, Callable[[Any], Any]] = {"oracle": lambda user: world.oracle.top(user, cut, 10)}
-    for name, top in best.items():
-        answers[name] = partial(lambda fixed, user: fixed, top)
-    return hit_rates(world, answers)
-
-
-def test_the_oracle_beats_popularity_where_there_is_structure(world: Generated) -> None:
-    rates = rates_at_last_month(world)
-    ceiling = rates.pop("oracle")
-    assert ceiling > 0.4
-    assert ceiling > 4 * max(rates.values())
-
-
-def test_without_structure_the_oracle_is_popularity_among_what_sells(plain: Generated) -> None:
-    rates = rates_at_last_month(plain)
-    ceiling = rates.pop("oracle")
-    assert ceiling == pytest.approx(rates["popular that sells"], abs=0.03)
-    cut = plain.spec.end
-    np.testing.assert_array_equal(plain.oracle.top(3, cut, 10), plain.oracle.top(4, cut, 10, history=[1, 2]))
-
-
-def test_history_raises_the_items_seen_and_their_companions(world: Generated) -> None:
-    as_of, seen = world.spec.end - 1, [11, 12]
-    without, knowing = (world.oracle.scores(5, as_of, history) for history in ([], seen))
-    on_sale = knowing > 0
-    for item in (*seen, *world.oracle.companions()[seen]):
-        assert not on_sale[item] or knowing[item] > without[item]
-    first = world.oracle.first_view(5, as_of, seen)
-    assert first.sum() == pytest.approx(1)
-    assert first[11] > first[12] > 0.05
-
-
-def test_a_loaded_oracle_answers_as_the_generated_one(world: Generated) -> None:
-    loaded = Oracle.load(world.folder)
-    assert loaded.spec == world.spec
-    for user in (0, 77):
-        np.testing.assert_array_equal(loaded.top(user, world.spec.end, 20), world.oracle.top(user, world.spec.end, 20))
-        assert loaded.tastes(user).weights.sum() == pytest.approx(1)
-        assert set(loaded.tastes(user).categories) <= set(loaded.item_categories())
-    scores = loaded.scores(0, world.spec.end)
-    assert scores[loaded.top(0, world.spec.end, 20)].tolist() == sorted(scores, reverse=True)[:20]
-
-
-def test_the_oracle_refuses_what_the_world_lacks(world: Generated, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="visitors 0 to"):
-        world.oracle.top(world.spec.n_users, world.spec.end, 5)
-    with pytest.raises(UnknownItemError, match="items 0 to"):
-        world.oracle.top(0, world.spec.end, 5, history=[world.oracle.items])
-    with pytest.raises(ConfigError, match="k=0"):
-        world.oracle.top(0, world.spec.end, 0)
-    with pytest.raises(DataError, match="Generate the world again"):
-        Oracle.load(tmp_path)
-    (tmp_path / "oracle.json").write_text('{"schema": 0}', encoding="utf-8")
-    with pytest.raises(DataError, match="schema 0"):
-        Oracle.load(tmp_path)
 
 
 # Sizes
@@ -335,8 +209,8 @@ def test_the_oracle_refuses_what_the_world_lacks(world: Generated, tmp_path: Pat
         WorldSpec(events=1_000, users=20, items=500, days=8, drift=5.0, structure=0.5),
     ],
 )
-def test_tiny_worlds_are_whole(tmp_path: Path, spec: WorldSpec) -> None:
-    world = Generated(tmp_path, spec)
+def test_tiny_worlds_are_whole(tmp_path: Path, generated: Any, spec: WorldSpec) -> None:
+    world = generated(tmp_path, spec)
     assert len(world.events) == spec.events
     assert world.events["visitorid"].nunique() == spec.n_users
     assert world.events["timestamp"].between(spec.start, spec.end - 1).all()

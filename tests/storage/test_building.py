@@ -1,6 +1,6 @@
-import multiprocessing
-import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -43,17 +43,20 @@ def test_a_folder_may_be_built_inside_one_that_is_being_built(tmp_path: Path) ->
     assert names(tmp_path / "outer") == ["a"]
 
 
-def _die_while_building(target: Path) -> None:
-    with building(target) as staged:
-        (staged / "half").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+DIE_WHILE_BUILDING = """
+import os, signal, sys
+from pathlib import Path
+from vitrina.storage.building import building
+
+with building(Path(sys.argv[1])) as staged:
+    (staged / "half").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def test_what_a_killed_process_left_is_cleared_and_what_lives_is_not(tmp_path: Path) -> None:
-    child = multiprocessing.get_context("spawn").Process(target=_die_while_building, args=(tmp_path / "[m]",))
-    child.start()
-    child.join()
-    assert child.exitcode == -signal.SIGKILL
+    child = subprocess.run([sys.executable, "-c", DIE_WHILE_BUILDING, str(tmp_path / "[m]")], check=False)
+    assert child.returncode == -signal.SIGKILL
     assert len(names(tmp_path)) == 1
     with building(tmp_path / "[m]") as alive:
         (alive / "mine").touch()
