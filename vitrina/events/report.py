@@ -67,7 +67,7 @@ class Report:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             content["examples"] = tuple(BadRow(**one) for one in content["examples"])
-            content |= {name: tuple(content[name]) for name in ("files", "missing", "notes")}
+            content |= {name: tuple(content[name]) for name in ("files", "weights", "missing", "notes")}
             return cls(**content)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
