@@ -24,7 +24,7 @@ def exact(
     """Hu, Koren and Volinsky's normal equations by a direct solver."""
     Y = fitted.factors.astype(np.float64)[items]
     left = fitted.gram.astype(np.float64) + (Y.T * (fitted.alpha * weights)) @ Y
-    return np.linalg.solve(left, Y.T @ (1 + fitted.alpha * weights))
+    return np.linalg.solve(left, Y.T @ (1 + fitted.alpha * weights)).astype(np.float64)
 
 
 @pytest.mark.parametrize("f", [1, 8, 64])

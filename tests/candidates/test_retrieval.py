@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -22,9 +22,9 @@ Recall = Callable[..., Any]  # the tuple of conftest: items, rank, known
 Links = dict[str, dict[tuple[int, int], float]]
 
 
-def history(*events: tuple[int, int, int]) -> History:
+def history(*events: Iterable[int]) -> History:
     """(item, kind, whole days ago), most recent first."""
-    item, kind, days = np.array(events, np.int64).reshape(-1, 3).T
+    item, kind, days = np.array([tuple(event) for event in events], np.int64).reshape(-1, 3).T
     return History(items=item.astype(np.int32), kinds=kind.astype(np.int8), ts=AS_OF - days * DAY_MS)
 
 

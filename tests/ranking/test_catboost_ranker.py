@@ -1,0 +1,74 @@
+"""The ranker finds the one column that decides, keeps the better loss, and its trees are the model that it stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from catboost import CatBoost
+
+from vitrina.ranking.catboost_ranker import CatBoostRanker, FittedRanker
+from vitrina.ranking.pair_features import FEATURES
+from vitrina.ranking.sampling import Rows
+from vitrina.ranking.trees import score_rows
+
+DECIDES = FEATURES.index("session_max")
+SMALL = CatBoostRanker(iterations=40, learning_rate=0.2, depth=3, patience=20)
+
+
+def planted(groups: int, seed: int) -> Rows:
+    """In each group of 12 the row with the largest `session_max` is wanted; all else is noise, part of it missing."""
+    rng = np.random.default_rng(seed)
+    features = rng.random((groups * 12, len(FEATURES))).astype(np.float32)
+    features[rng.random(features.shape) < 0.2] = np.nan
+    features[:, DECIDES] = rng.random(groups * 12)
+    best = features[:, DECIDES].reshape(groups, 12).argmax(axis=1)
+    label = np.zeros((groups, 12), np.float32)
+    label[np.arange(groups), best] = 1
+    return Rows(features=features, label=label.ravel(), group=np.repeat(np.arange(groups, dtype=np.int32), 12))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> FittedRanker:
+    return SMALL.fit(planted(300, 1), planted(80, 2))
+
+
+def test_the_deciding_column_is_found(fitted: FittedRanker) -> None:
+    assert set(fitted.ndcg) == {"Logloss", "YetiRank"}
+    assert fitted.ndcg[fitted.loss] == max(fitted.ndcg.values()) > 0.9
+    assert max(fitted.importance, key=lambda name: fitted.importance[name]) == "session_max"
+    assert set(fitted.importance) == set(FEATURES)
+
+
+def test_the_curve_is_that_of_the_chosen_loss(fitted: FittedRanker) -> None:
+    assert fitted.curve.max() == pytest.approx(fitted.ndcg[fitted.loss])
+    # as many trees as it took to reach the best value
+    assert len(fitted.trees.split_start) - 1 == int(fitted.curve.argmax()) + 1
+
+
+def test_the_stored_model_is_the_one_that_serves(fitted: FittedRanker, tmp_path: Path) -> None:
+    (tmp_path / "ranker.cbm").write_bytes(fitted.cbm)
+    model = CatBoost().load_model(str(tmp_path / "ranker.cbm"))
+    assert model.feature_names_ == list(FEATURES)
+    rows = planted(20, 3).features
+    out = np.empty(len(rows))
+    score_rows(
+        fitted.trees, rows, len(rows), np.empty(rows.shape[::-1], np.float32), np.empty(len(rows), np.int32), out
+    )
+    np.testing.assert_array_equal(out, model.predict(rows, prediction_type="RawFormulaVal"))
+
+
+def test_the_same_rows_give_the_same_ranker(fitted: FittedRanker) -> None:
+    again = SMALL.fit(planted(300, 1), planted(80, 2))
+    assert again.ndcg == fitted.ndcg and again.loss == fitted.loss
+    np.testing.assert_array_equal(again.trees.leaves, fitted.trees.leaves)
+
+
+def test_one_loss_can_be_asked_for(fitted: FittedRanker) -> None:
+    heard: list[str] = []
+    only = CatBoostRanker(losses=("YetiRank",), iterations=5, depth=2).fit(
+        planted(60, 1), planted(20, 2), note=heard.append
+    )
+    assert (only.loss, list(only.ndcg)) == ("YetiRank", ["YetiRank"])
+    assert len(heard) == 1 and "YetiRank" in heard[0]
