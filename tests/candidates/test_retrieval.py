@@ -22,7 +22,7 @@ Recall = Callable[..., Any]  # the tuple of conftest: items, rank, known
 Links = dict[str, dict[tuple[int, int], float]]
 
 
-def history(*events: Iterable[int]) -> History:
+def history(*events: Iterable[Any]) -> History:
     """(item, kind, whole days ago), most recent first."""
     item, kind, days = np.array([tuple(event) for event in events], np.int64).reshape(-1, 3).T
     return History(items=item.astype(np.int32), kinds=kind.astype(np.int8), ts=AS_OF - days * DAY_MS)

@@ -38,7 +38,7 @@ class World:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What one visitor was asked with: `rows` float32 (candidates, features) for `cand` int32; `again` asks for others."""
+    """What one visitor was asked: `rows` float32 (candidates, features) for `cand` int32; `again` asks for others."""
 
     rows: npt.NDArray[np.float32]
     cand: npt.NDArray[np.int32]

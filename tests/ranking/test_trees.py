@@ -1,4 +1,4 @@
-"""The compiled trees score as CatBoost does, bit for bit, wherever a row lies: NaN, infinities, on a border, beside it."""
+"""The compiled trees score as CatBoost does, bit for bit: NaN, infinities, on a border, beside it."""
 
 from __future__ import annotations
 
