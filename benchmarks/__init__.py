@@ -1,0 +1,1 @@
+"""Speed, growth and quality, measured by one command: `python -m benchmarks`."""

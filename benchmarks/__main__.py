@@ -1,0 +1,130 @@
+"""`python -m benchmarks [serving|growth|quality|all]`: measures, prints tables, stores JSON and Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks.machine import machine
+from benchmarks.results import Table, store
+from vitrina.errors import VitrinaError
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    """Reads the command line and runs the wanted benchmarks in their order."""
+    options = parser().parse_args()
+    console = Console(width=150)
+    verbs: dict[str, Callable[[argparse.Namespace, Console], None]] = {
+        "serving": serving,
+        "growth": growth,
+        "quality": quality,
+    }
+    for name in verbs if options.what == "all" else [options.what]:
+        try:
+            verbs[name](options, console)
+        except VitrinaError as error:
+            raise SystemExit(str(error)) from error
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every option with its default."""
+    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    made.add_argument("what", nargs="?", choices=["serving", "growth", "quality", "all"], default="all")
+    made.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    made.add_argument("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="day that the results are marked with")
+    asked = made.add_argument_group("serving")
+    asked.add_argument("--data", type=Path, help="train on this log instead of a generated world")
+    asked.add_argument(
+        "--home", type=Path, help="ask the champion of this trained home; trained first when it holds none"
+    )
+    asked.add_argument(
+        "--world", type=int, default=500_000, metavar="EVENTS", help="size of the generated world (500000)"
+    )
+    asked.add_argument("--seconds", type=int, default=4, help="length of one stretch of load (4)")
+    asked.add_argument("--rounds", type=int, default=3, help="stretches of each subject (3)")
+    asked.add_argument("--profile", action="store_true", help="time the parts of one answer instead")
+    grown = made.add_argument_group("growth")
+    grown.add_argument(
+        "--events",
+        type=lambda text: [int(one) for one in text.split(",")],
+        default=[100_000, 500_000, 2_756_101],
+        metavar="N,N,...",
+        help="sizes of the generated worlds (100000,500000,2756101)",
+    )
+    return made
+
+
+def serving(options: argparse.Namespace, console: Console) -> None:
+    """Speed of the service, or with --profile of the parts of one answer."""
+    from benchmarks import serving as measured
+
+    facts = machine(options.date)
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitrina-bench-")))
+        world = trained(options, scratch, console)
+        if options.profile:
+            from benchmarks import answer_profile
+
+            found = answer_profile.run(world)
+            finish(options, console, "profile", {"machine": facts, **found}, answer_profile.tables(found))
+            return
+        found = measured.run(world, scratch, seconds=options.seconds, rounds=options.rounds)
+    finish(options, console, "serving", {"machine": facts, **found}, measured.tables(found))
+
+
+def growth(options: argparse.Namespace, console: Console) -> None:
+    """Time and memory of the whole pipeline over the size of the log."""
+    from benchmarks import growth as measured
+
+    facts = machine(options.date)
+    with tempfile.TemporaryDirectory(prefix="vitrina-bench-") as scratch:
+        found = measured.run(options.events, Path(scratch), note=console.print)
+    finish(options, console, "growth", {"machine": facts, **found}, measured.tables(found))
+
+
+def quality(options: argparse.Namespace, console: Console) -> None:
+    """Ranking quality beside the baselines and peers; stores its own results."""
+    from benchmarks.quality import run
+
+    run(options.out, source=options.data)
+
+
+def trained(options: argparse.Namespace, scratch: Path, console: Console) -> Any:
+    """The world that the servers are asked on."""
+    from benchmarks.serving import remember
+    from benchmarks.world import generated, open_world, train
+
+    home = options.home or scratch / "home"
+    if not (home / "mlflow.db").exists():
+        data = options.data or generated(options.world, scratch)
+        told = (
+            f"a generated world of {options.world:,} events" if options.data is None else f"the log {options.data.name}"
+        )
+        console.print(f"Training on {told} ...")
+        home.mkdir(parents=True, exist_ok=True)
+        train(data, home)
+        remember(home, told)
+    return open_world(home, scratch)
+
+
+def finish(
+    options: argparse.Namespace, console: Console, name: str, document: dict[str, Any], tables: list[Table]
+) -> None:
+    """Prints and stores."""
+    for table in tables:
+        table.show(console)
+    store(options.out, name, document, tables)
+    console.print(f"Stored {options.out / name}.json and .md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""Requests per second and latencies of the service beside a bare FastAPI route and `mlflow models serve`, in one run.
+
+All are one worker under uvicorn with uvloop and httptools. The subjects take turns, a few seconds each, over several
+rounds, so that a disturbance of the machine meets them alike; the median round counts. Afterwards each is asked at
+half of its own most.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import asking
+from benchmarks.asking import Ask
+from benchmarks.load import Load, put_load
+from benchmarks.results import Table
+from benchmarks.servers import Server, running
+from benchmarks.world import MODEL_NAME, ROOT, VITRINA, World, environment
+
+BARE, PRECOMPUTED, ONLINE, COLD = "bare FastAPI", "precomputed", "session of 5", "cold users"
+UNMEASURED, MLFLOW = "precomputed, metrics off", "mlflow models serve"
+TARGETS = {PRECOMPUTED: 1.0, ONLINE: 0.5}
+P99_TARGET_MS = 10.0
+READY_TARGET_SECONDS = 5.0
+SPEED_COLUMNS = (
+    "one worker",
+    "req/s",
+    "ratio",
+    "target",
+    "p50 ms",
+    "p99 ms",
+    "CPU us/req",
+    "half: req/s",
+    "half: p99 ms",
+    "errors",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A server with what it is asked; `source` is where Vitrina's answers have to come from."""
+
+    name: str
+    server: Server
+    asks: Sequence[Ask]
+    source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """One stretch of load with the processor time that the server spent on it."""
+
+    load: Load
+    processor_us: float
+
+
+def run(world: World, scratch: Path, *, seconds: int, rounds: int, seed: int = 0) -> dict[str, Any]:
+    """Measures every subject; the result is ready for JSON."""
+    with started(world, scratch, np.random.default_rng(seed)) as (subjects, starts):
+        pools = {one.name: asking.write_pool(one.asks, scratch / f"{place}.tsv") for place, one in enumerate(subjects)}
+        shares = {one.name: asking.check(one.server, one.asks, one.source) for one in subjects}
+        for one in subjects:
+            put_load(one.server.port, pools[one.name], seconds=1, seed=seed)
+        full: dict[str, list[Stretch]] = {one.name: [] for one in subjects}
+        for turn in range(rounds):
+            for one in subjects if turn % 2 == 0 else reversed(subjects):
+                full[one.name].append(stretch(one, pools[one.name], seconds=seconds, seed=seed + turn + 1))
+        half = {
+            one.name: stretch(one, pools[one.name], seconds=seconds, seed=seed, rate=median_rate(full[one.name]) / 2)
+            for one in subjects
+        }
+    return {
+        "world": world.facts(),
+        "settings": {
+            "seconds": seconds,
+            "rounds": rounds,
+            "k": asking.K,
+            "session": asking.SESSION,
+            "pool": asking.POOL,
+        },
+        "subjects": {
+            one.name: figures(full[one.name], half[one.name], shares[one.name], full[BARE]) for one in subjects
+        },
+        "start_to_ready_seconds": starts,
+    }
+
+
+@contextmanager
+def started(world: World, scratch: Path, rng: np.random.Generator) -> Iterator[tuple[list[Subject], dict[str, float]]]:
+    """All servers, running, and how long each took to become ready. Vitrina is started twice: from the registry, then
+    from its copy.
+    """
+    env = environment(world.home) | {"MLFLOW_TRACKING_URI": f"sqlite:///{(world.home / 'mlflow.db').absolute()}"}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
+    serve = [*VITRINA, "serve", "--port", "{port}"]
+    of_model = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        f"models:/{MODEL_NAME}@champion",
+        "--env-manager",
+        "local",
+    ]
+    with ExitStack() as stack:
+
+        def start(name: str, command: list[str], ready: str, **more: str) -> Server:
+            log = scratch / f"{name.replace(' ', '-')}.log"
+            return stack.enter_context(running(command, ready=ready, env=env | more, cwd=ROOT, log=log))
+
+        with running(serve, ready="/readyz", env=env, cwd=ROOT, log=scratch / "first.log") as first:
+            starts = {"vitrina serve, first start": first.ready_seconds}
+        vitrina = start("vitrina", serve, "/readyz")
+        bare = start("bare", [sys.executable, "-m", "benchmarks.subjects", "bare", "{port}"], "/readyz")
+        unmeasured = start(
+            "unmeasured", [sys.executable, "-m", "benchmarks.subjects", "unmeasured", "{port}"], "/readyz"
+        )
+        mlflow = start("mlflow", [*of_model, "--port", "{port}", "--workers", "1"], "/ping", UVICORN_ACCESS_LOG="false")
+        starts |= {
+            "vitrina serve, later start": vitrina.ready_seconds,
+            "bare FastAPI": bare.ready_seconds,
+            MLFLOW: mlflow.ready_seconds,
+        }
+        known = asking.known(world, rng)
+        yield (
+            [
+                Subject(name=BARE, server=bare, asks=known),
+                Subject(name=PRECOMPUTED, server=vitrina, asks=known, source="precomputed"),
+                Subject(name=ONLINE, server=vitrina, asks=asking.sessions(world, rng), source="session"),
+                Subject(name=COLD, server=vitrina, asks=asking.strangers(world, rng), source="popular"),
+                Subject(name=UNMEASURED, server=unmeasured, asks=known, source="precomputed"),
+                Subject(name=MLFLOW, server=mlflow, asks=asking.invocations(world, rng)),
+            ],
+            starts,
+        )
+
+
+def stretch(subject: Subject, pool: Path, *, seconds: int, seed: int, rate: float | None = None) -> Stretch:
+    """Loads one subject for some seconds."""
+    before = subject.server.processor_seconds()
+    load = put_load(subject.server.port, pool, seconds=seconds, seed=seed, rate=rate)
+    return Stretch(load=load, processor_us=1e6 * (subject.server.processor_seconds() - before) / max(1, load.requests))
+
+
+def median_rate(stretches: Sequence[Stretch]) -> float:
+    """Answers per second of the median round."""
+    return statistics.median(one.load.rate for one in stretches)
+
+
+def figures(
+    full: Sequence[Stretch], half: Stretch, sources: dict[str, float], bare: Sequence[Stretch]
+) -> dict[str, Any]:
+    """One subject's medians over the rounds, beside the bare endpoint's."""
+
+    def median(of: Sequence[float]) -> float:
+        return round(statistics.median(of), 3)
+
+    return {
+        "requests_per_second": median([one.load.rate for one in full]),
+        "ratio_to_bare": round(median_rate(full) / median_rate(bare), 4),
+        "p50_ms": median([one.load.p50 for one in full]),
+        "p99_ms": median([one.load.p99 for one in full]),
+        "errors": sum(one.load.errors for one in full) + half.load.errors,
+        "requests": sum(one.load.requests for one in full) + half.load.requests,
+        "processor_us_per_request": median([one.processor_us for one in full]),
+        "half_load": {
+            "requests_per_second": round(half.load.rate, 1),
+            "p50_ms": half.load.p50,
+            "p99_ms": half.load.p99,
+        },
+        "sources": sources,
+        "rounds": [{**asdict(one.load), "processor_us": one.processor_us} for one in full],
+    }
+
+
+def tables(found: dict[str, Any]) -> list[Table]:
+    """The tables that are printed and stored."""
+    world, settings = found["world"], found["settings"]
+    rows = []
+    for name, one in found["subjects"].items():
+        target = f"{TARGETS[name]:.1f}" if name in TARGETS else ""
+        half = one["half_load"]
+        rows.append(
+            (
+                name,
+                f"{one['requests_per_second']:,.0f}",
+                f"{one['ratio_to_bare']:.2f}" if one["ratio_to_bare"] >= 0.1 else f"{one['ratio_to_bare']:.4f}",
+                target,
+                f"{one['p50_ms']:.2f}",
+                f"{one['p99_ms']:.2f}",
+                f"{one['processor_us_per_request']:,.0f}",
+                f"{half['requests_per_second']:,.0f}",
+                f"{half['p99_ms']:.2f}",
+                f"{one['errors']:,}",
+            )
+        )
+    on, off = (found["subjects"][name]["requests_per_second"] for name in (PRECOMPUTED, UNMEASURED))
+    online, peer = (found["subjects"][name]["requests_per_second"] for name in (ONLINE, MLFLOW))
+    asked = (
+        f"Asked on {world['world']}: {world['users']:,} users, {world['users_with_list']:,} with a list, "
+        f"{world['items']:,} items, {world['trees']} trees; k={settings['k']}. Each row: the median of "
+        f"{settings['rounds']} rounds of {settings['seconds']} s in turn, 16 connections, up to {settings['pool']:,} "
+        "distinct requests. CPU: processor time of the server alone."
+    )
+    compared = (
+        f"A session is ranked {online / peer:,.0f} times as fast as by `mlflow models serve` of the same model. "
+        f"With metrics on the service does {on / off:.2f} of what it does with them off."
+    )
+    speed = Table(
+        title="Serving",
+        columns=SPEED_COLUMNS,
+        rows=tuple(rows),
+        notes=(asked, compared, f"Target of p99 at half load: at most {P99_TARGET_MS:.0f} ms."),
+    )
+    ready = Table(
+        title="Start to ready",
+        columns=("server", "seconds", "target"),
+        rows=tuple(
+            (name, f"{value:.1f}", f"{READY_TARGET_SECONDS:.0f}" if name.startswith("vitrina") else "")
+            for name, value in found["start_to_ready_seconds"].items()
+        ),
+        notes=("From the start of the process to the first 200 of its readiness route.",),
+    )
+    return [speed, ready]
+
+
+def remember(home: Path, told: str) -> None:
+    """Leaves a word on what a home was trained on, for later runs with the same home."""
+    (home / "benchmark.json").write_text(json.dumps({"world": told}), encoding="utf-8")

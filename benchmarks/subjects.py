@@ -1,0 +1,56 @@
+"""`python -m benchmarks.subjects bare|unmeasured PORT`: what Vitrina's service is compared with, under the same server
+settings.
+
+bare: a FastAPI route with two typed query parameters and a constant body. unmeasured: Vitrina's service with its
+metrics switched off.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from fastapi import FastAPI, Response
+
+from app.main import create_app
+from app.measured import Measured
+from app.server import run
+from app.settings import Settings
+
+CONSTANT = b'{"recs":[1001,1002,1003,1004,1005,1006,1007,1008,1009,1010],"model_version":"1"}'
+
+
+def bare(_: Settings) -> FastAPI:
+    """The floor that a framework sets: it reads two integers and answers the same bytes to everybody."""
+    app = FastAPI()
+    answer = Response(CONSTANT, media_type="application/json")
+
+    @app.post("/recommendations")
+    async def recommendations(user_id: int, k: int = 10) -> Any:
+        return answer
+
+    @app.get("/readyz")
+    async def ready() -> Any:
+        return answer
+
+    return app
+
+
+def unmeasured(settings: Settings) -> FastAPI:
+    """The service without its counters and without the wrapper that times requests."""
+    app = create_app(settings)
+    app.user_middleware = [one for one in app.user_middleware if str(one.cls) != str(Measured)]
+    metrics = app.state.service.metrics
+    for name in ("request", "answer", "fallback", "cold_user", "error"):
+        setattr(metrics, name, lambda *_: None)
+    return app
+
+
+def main() -> None:
+    """Serves until a signal ends it."""
+    name, port = sys.argv[1:]
+    run(Settings(), port=int(port), make_app={"bare": bare, "unmeasured": unmeasured}[name])
+
+
+if __name__ == "__main__":
+    main()
