@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -17,7 +18,7 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class ItemFactors:
-    """`factors` float32 (items, f), zeros for items never co-touched; `gram` float32 (f, f) = factors' factors + regularisation;
+    """`factors` float32 (items, f), zeros for items that too few share; `gram` float32 (f, f) = factors' factors + regularisation;
     `alpha`: confidence of an interaction is 1 + alpha x its weight.
     """
 
@@ -34,12 +35,14 @@ class ItemFactors:
 
 @dataclass(frozen=True, kw_only=True)
 class ALS:
-    """Fitted on users with at least two items; everybody else is folded in."""
+    """Fitted on users with at least two items; everybody else is folded in. Items of fewer than `least_users` such users keep no factor:
+    one user's company says nothing."""
 
     factors: int = 64
     regularization: float = 0.5
     alpha: float = 2.0
-    iterations: int = 15
+    iterations: int = 12
+    least_users: int = 2
     seed: int = 7
 
     def fit(self, past: Past) -> ItemFactors:
@@ -49,20 +52,22 @@ class ALS:
         if profiles.shape[0]:
             from implicit.cpu.als import AlternatingLeastSquares
             from scipy.sparse import csr_matrix
+            from threadpoolctl import threadpool_limits
 
             confidence = csr_matrix(profiles, copy=True)
             confidence.data = 1.0 + self.alpha * confidence.data
-            model = AlternatingLeastSquares(
-                factors=self.factors,
-                regularization=self.regularization,
-                alpha=1.0,
-                iterations=self.iterations,
-                random_state=self.seed,
-                num_threads=os.cpu_count() or 1,
-            )
-            model.fit(confidence, show_progress=False)
-            touched = np.bincount(confidence.indices, minlength=past.items) > 0
-            factors[touched] = model.item_factors[touched]
+            with threadpool_limits(1, "blas"):  # its own threads call BLAS; BLAS threads below them only get in the way
+                model = AlternatingLeastSquares(
+                    factors=self.factors,
+                    regularization=self.regularization,
+                    alpha=1.0,
+                    iterations=self.iterations,
+                    random_state=self.seed,
+                    num_threads=os.cpu_count() or 1,
+                )
+                model.fit(confidence, show_progress=False)
+            shared = np.bincount(confidence.indices, minlength=past.items) >= self.least_users
+            factors[shared] = model.item_factors[shared]
         gram = factors.T @ factors + self.regularization * np.eye(self.factors, dtype=np.float32)
         return ItemFactors(factors=factors, gram=gram.astype(np.float32), alpha=self.alpha)
 
@@ -80,32 +85,46 @@ def factor_neighbours(
     popularity (items,). Items that nobody shares get no row: their factors say nothing.
     """
     norms = np.linalg.norm(fitted.factors, axis=1)
-    known = np.flatnonzero(norms > 0)
+    known = np.flatnonzero(norms > 0).astype(np.int32)
     unit = np.zeros_like(fitted.factors)
     unit[known] = fitted.factors[known] / norms[known, None]
-    shelf = known[np.lexsort((known, -popularity[known]))][:targets]
-    shelf.sort()
+    shelf = np.sort(known[np.lexsort((known, -popularity[known]))][:targets])
     lengths = np.zeros(len(norms) + 1, np.int64)
-    found_items, found_weights = [], []
-    depth = min(keep + 1, len(shelf))
+    found_items, found_weights = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
     for start in range(0, len(known), block):
         rows = known[start : start + block]
         similarity = unit[rows] @ unit[shelf].T  # (block, targets)
-        similarity[rows[:, None] == shelf[None, :]] = -np.inf
-        best = (
-            np.argpartition(-similarity, depth - 1, axis=1)[:, :depth] if depth else np.empty((len(rows), 0), np.int64)
-        )
-        weight = np.take_along_axis(similarity, best, axis=1)
-        order = np.argsort(-weight, axis=1, kind="stable")[:, :keep]
-        weight = np.take_along_axis(weight, order, axis=1)
-        best = shelf[np.take_along_axis(best, order, axis=1)]
-        valid = weight > 0
-        lengths[rows + 1] = valid.sum(axis=1)
-        found_items.append(best[valid])
-        found_weights.append(weight[valid])
-    empty = np.empty(0, np.float32)
+        lengths[rows + 1], items, weights = _nearest(similarity, rows, shelf, keep)
+        found_items.append(items)
+        found_weights.append(weights)
     return Neighbours(
-        indptr=np.cumsum(lengths),
-        items=np.concatenate(found_items or [empty]).astype(np.int32),
-        weights=np.concatenate(found_weights or [empty]).astype(np.float32),
+        indptr=np.cumsum(lengths), items=np.concatenate(found_items), weights=np.concatenate(found_weights)
     )
+
+
+@numba.njit(cache=True)
+def _nearest(similarity, rows, shelf, keep):  # type: ignore[no-untyped-def]  # compiled
+    """Per row the `keep` largest positive similarities to other items than itself, descending, ties to the smaller item."""
+    lengths = np.zeros(len(rows), np.int64)
+    items = np.empty(len(rows) * keep, np.int32)
+    weights = np.empty(len(rows) * keep, np.float32)
+    filled = 0
+    for r in range(len(rows)):
+        begin, floor = filled, np.float32(0.0)
+        for t in range(len(shelf)):
+            value = similarity[r, t]
+            if value <= floor or shelf[t] == rows[r]:
+                continue
+            if filled - begin < keep:
+                filled += 1
+            spot = filled - 1
+            while spot > begin and weights[spot - 1] < value:
+                weights[spot] = weights[spot - 1]
+                items[spot] = items[spot - 1]
+                spot -= 1
+            weights[spot] = value
+            items[spot] = shelf[t]
+            if filled - begin == keep:
+                floor = weights[filled - 1]
+        lengths[r] = filled - begin
+    return lengths, items[:filled].copy(), weights[:filled].copy()

@@ -1,4 +1,4 @@
-"""Recall: the union of all sources for one visitor, with every source's score and rank (compiled; one call a visitor).
+"""Recall: the union of all sources for one visitor, with the rank that each source gives (compiled; one call a visitor).
 
 Own history, one hop in each item-item matrix, ALS (one hop in factor space, scored by the folded-in factor), popular items and the
 best of the categories last seen. Each source keeps its best `PER_SOURCE`; the union is cut by reciprocal-rank fusion
@@ -13,14 +13,14 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from vitrina.candidates.fold_in import solve_user
+from vitrina.candidates.fold_in import dot, solve_user
 from vitrina.candidates.profile import Profile, Taste, fold, new_profile
 
 MATRICES: Final[tuple[str, ...]] = ("next", "session", "to_cart", "carts", "item_knn", "als")
 """Item-item matrices in the order of `Tables.indptr`; the neighbours in factor space stand last."""
 
 SOURCES: Final[tuple[str, ...]] = ("own_history", *MATRICES, "popular", "category")
-"""Candidate sources in the order of the columns of scores and ranks."""
+"""Candidate sources in the order of the columns of ranks."""
 
 OWN: Final = 0
 ALS: Final = len(MATRICES)
@@ -29,7 +29,8 @@ CATEGORY: Final = ALS + 2
 PER_SOURCE: Final = 40
 FUSION: Final = 60.0
 UNRANKED: Final = 1_000.0
-MOST_TOUCHED: Final = 8_192
+MOST_TOUCHED: Final = 16_384
+MOST_UNITED: Final = PER_SOURCE * len(SOURCES)
 SHELVES: Final = 3
 FREE: Final = -1
 BARRED: Final = -2
@@ -59,103 +60,110 @@ class Tables(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory of one thread: slot int32 (items,) all -1 between calls, and room for what one visitor touches."""
+    """Memory of one thread. Between calls slot int32 (items,) is all -1 and worth float32 (items,) all 0.
+
+    touched int32: items that the source at hand scores; best int32 (PER_SOURCE,): its best ones; united int32, ranks float32 and
+    fusion float32: the union so far; factor float32 (f,) and profile: what the ranker reads afterwards.
+    """
 
     slot: npt.NDArray[np.int32]
+    worth: npt.NDArray[np.float32]
     touched: npt.NDArray[np.int32]
-    scores: npt.NDArray[np.float32]
+    best: npt.NDArray[np.int32]
+    united: npt.NDArray[np.int32]
     ranks: npt.NDArray[np.float32]
     fusion: npt.NDArray[np.float32]
-    best: npt.NDArray[np.int32]
     factor: npt.NDArray[np.float32]
     profile: Profile
 
 
 def new_scratch(tables: Tables) -> Scratch:
     """Scratch for these tables; not shared between threads."""
+    items = len(tables.category)
     return Scratch(
-        slot=np.full(len(tables.category), -1, np.int32),
+        slot=np.full(items, FREE, np.int32),
+        worth=np.zeros(items, np.float32),
         touched=np.empty(MOST_TOUCHED, np.int32),
-        scores=np.empty((MOST_TOUCHED, len(SOURCES)), np.float32),
-        ranks=np.empty((MOST_TOUCHED, len(SOURCES)), np.float32),
-        fusion=np.empty(MOST_TOUCHED, np.float32),
         best=np.empty(PER_SOURCE, np.int32),
+        united=np.empty(MOST_UNITED, np.int32),
+        ranks=np.empty((MOST_UNITED, len(SOURCES)), np.float32),
+        fusion=np.empty(MOST_UNITED, np.float32),
         factor=np.zeros(tables.factors.shape[1], np.float32),
         profile=new_profile(),
     )
 
 
-@numba.njit(cache=True)
-def _touch(item, n, allowed, scratch):  # type: ignore[no-untyped-def]  # compiled
-    """Slot of an item, made if the rules let it in and there is room; returns (slot or negative, number touched)."""
-    place = scratch.slot[item]
-    if place != FREE:
-        return place, n
-    if n == MOST_TOUCHED or (len(allowed) and not allowed[item]):
-        return FREE, n
-    scratch.slot[item] = n
-    scratch.touched[n] = item
-    for s in range(len(SOURCES)):
-        scratch.scores[n, s] = 0.0
-    return n, n + 1
+@numba.njit(cache=True, nogil=True)
+def _score(item, value, n, allowed, scratch):  # type: ignore[no-untyped-def]  # compiled
+    """Adds a positive value to an item's worth in the source at hand, if the rules let it in; returns the number touched."""
+    if scratch.worth[item] == 0.0:
+        if n == MOST_TOUCHED or scratch.slot[item] == BARRED or (len(allowed) and not allowed[item]):
+            return n
+        scratch.touched[n] = item
+        n += 1
+    scratch.worth[item] += value
+    return n
 
 
-@numba.njit(cache=True)
-def _rank_source(s, n, scratch):  # type: ignore[no-untyped-def]  # compiled
-    """Ranks the best PER_SOURCE touched items of one source (positive scores, ties to the smaller item)."""
+@numba.njit(cache=True, nogil=True)
+def _unite(s, n, united, scratch):  # type: ignore[no-untyped-def]  # compiled
+    """Ranks the best PER_SOURCE of the n touched items (ties to the smaller item), unites them, clears; returns the union's size."""
+    worth, best = scratch.worth, scratch.best
     filled = 0
-    for c in range(n):
-        scratch.ranks[c, s] = UNRANKED
-        value = scratch.scores[c, s]
+    for t in range(n):
+        item = scratch.touched[t]
+        value = worth[item]
         if value <= 0.0:
             continue
         if filled == PER_SOURCE:
-            last = scratch.best[filled - 1]
-            worst = scratch.scores[last, s]
-            if value < worst or (value == worst and scratch.touched[c] > scratch.touched[last]):
+            last = best[filled - 1]
+            if value < worth[last] or (value == worth[last] and item > last):
                 continue
             spot = filled - 1
         else:
             spot = filled
             filled += 1
         while spot > 0:
-            above = scratch.best[spot - 1]
-            higher = scratch.scores[above, s]
-            if higher > value or (higher == value and scratch.touched[above] < scratch.touched[c]):
+            above = best[spot - 1]
+            if worth[above] > value or (worth[above] == value and above < item):
                 break
-            scratch.best[spot] = above
+            best[spot] = above
             spot -= 1
-        scratch.best[spot] = c
-    for place in range(filled):
-        scratch.ranks[scratch.best[place], s] = place
+        best[spot] = item
+    for rank in range(filled):
+        item = best[rank]
+        place = scratch.slot[item]
+        if place == FREE:
+            place = united
+            united += 1
+            scratch.slot[item] = place
+            scratch.united[place] = item
+            scratch.fusion[place] = 0.0
+            for other in range(len(SOURCES)):
+                scratch.ranks[place, other] = UNRANKED
+        scratch.ranks[place, s] = rank
+        scratch.fusion[place] -= 1.0 / (FUSION + rank)
+    for t in range(n):
+        worth[scratch.touched[t]] = 0.0
+    return united
 
 
 @numba.njit(cache=True, nogil=True)
 def retrieve(  # type: ignore[no-untyped-def]  # compiled
-    items,
-    kinds,
-    ts,
-    begin,
-    end,
-    as_of,
-    taste,
-    tables,
-    scratch,
-    barred,
-    allowed,
-    new_only,
-    out_items,
-    out_scores,
-    out_ranks,
+    items, kinds, ts, begin, end, as_of, taste, tables, scratch, barred, allowed, new_only, out_items, out_ranks
 ):
     """Writes the candidates of one visitor, best fused rank first, and returns (their number, distinct items of the history).
 
     History: events begin .. end - 1 of items/kinds/ts, most recent first. Rules: `barred` int32 items never appear, `allowed` bool
-    (items,) or empty says which may, `new_only` bars the whole history. out_items int32 (c,), out_scores and out_ranks float32
-    (c, sources); c is the most candidates wanted. `scratch.profile` and `scratch.factor` are left filled for the ranker.
+    (items,) or empty says which may, `new_only` bars the whole history. out_items int32 (c,), out_ranks float32 (c, sources) with
+    UNRANKED where a source does not have the item; c is the most candidates wanted. `scratch.profile` and `scratch.factor` are left
+    filled for the ranker.
     """
     profile, slot = scratch.profile, scratch.slot
     known = fold(items, kinds, ts, begin, end, as_of, taste, slot, profile)
+    scratch.factor[:] = 0.0
+    if known:
+        solve_user(tables.factors, tables.gram, taste.alpha, profile.item, profile.weight, known, scratch.factor)
     for b in range(len(barred)):
         slot[barred[b]] = BARRED
     if new_only:
@@ -163,34 +171,26 @@ def retrieve(  # type: ignore[no-untyped-def]  # compiled
             slot[items[e]] = BARRED
     n = 0
     for h in range(known):
-        place, n = _touch(profile.item[h], n, allowed, scratch)
-        if place >= 0:
-            scratch.scores[place, OWN] = profile.weight[h]
+        n = _score(profile.item[h], profile.weight[h], n, allowed, scratch)
+    united = _unite(OWN, n, 0, scratch)
     for m in range(len(MATRICES)):
+        n = 0
         for h in range(known):
-            row = profile.item[h]
-            weight = profile.weight[h]
+            row, weight = profile.item[h], profile.weight[h]
             for p in range(tables.indptr[m, row], tables.indptr[m, row + 1]):
-                place, n = _touch(tables.neighbours[p], n, allowed, scratch)
-                if place >= 0:
-                    scratch.scores[place, 1 + m] += weight * tables.weights[p]
-    f = len(scratch.factor)
-    for d in range(f):
-        scratch.factor[d] = 0.0
-    if known:
-        solve_user(tables.factors, tables.gram, taste.alpha, profile.item, profile.weight, known, scratch.factor)
-        for c in range(n):
-            if scratch.scores[c, ALS] != 0.0:
-                dot = 0.0
-                for d in range(f):
-                    dot += scratch.factor[d] * tables.factors[scratch.touched[c], d]
-                scratch.scores[c, ALS] = dot
-    for place_in_list in range(min(PER_SOURCE, len(tables.popular))):
-        place, n = _touch(tables.popular[place_in_list], n, allowed, scratch)
-        if place >= 0:
-            scratch.scores[place, POPULAR] = tables.popularity[tables.popular[place_in_list]]
-    shelves = 0
-    last = -1
+                n = _score(tables.neighbours[p], weight * tables.weights[p], n, allowed, scratch)
+        if 1 + m == ALS:
+            for t in range(n):
+                item = scratch.touched[t]
+                scratch.worth[item] = max(dot(scratch.factor, tables.factors[item]), np.float32(0.0))
+        united = _unite(1 + m, n, united, scratch)
+    n = 0
+    for place in range(len(tables.popular)):
+        if n == PER_SOURCE:
+            break
+        n = _score(tables.popular[place], tables.popularity[tables.popular[place]], n, allowed, scratch)
+    united = _unite(POPULAR, n, united, scratch)
+    n, shelves, last = 0, 0, -1
     for h in range(known):
         shelf = tables.category[profile.item[h]]
         if shelf < 0 or shelf == last or shelves == SHELVES:
@@ -198,29 +198,18 @@ def retrieve(  # type: ignore[no-untyped-def]  # compiled
         last = shelf
         shelves += 1
         for p in range(tables.shelf_indptr[shelf], tables.shelf_indptr[shelf + 1]):
-            place, n = _touch(tables.shelf_items[p], n, allowed, scratch)
-            if place >= 0:
-                share = tables.popularity[tables.shelf_items[p]] * profile.weight[h]
-                scratch.scores[place, CATEGORY] = max(scratch.scores[place, CATEGORY], share)
-    for c in range(n):
-        scratch.fusion[c] = 0.0
-    for s in range(len(SOURCES)):
-        _rank_source(s, n, scratch)
-        for c in range(n):
-            if scratch.ranks[c, s] < UNRANKED:
-                scratch.fusion[c] -= 1.0 / (FUSION + scratch.ranks[c, s])
-    order = np.argsort(scratch.fusion[:n], kind="mergesort")
-    count = 0
-    for place in order:
-        if count == len(out_items) or scratch.fusion[place] == 0.0:
-            break
-        out_items[count] = scratch.touched[place]
+            item = tables.shelf_items[p]
+            n = _score(item, tables.popularity[item] * profile.weight[h], n, allowed, scratch)
+    united = _unite(CATEGORY, n, united, scratch)
+    order = np.argsort(scratch.fusion[:united], kind="mergesort")
+    count = min(united, len(out_items))
+    for c in range(count):
+        place = order[c]
+        out_items[c] = scratch.united[place]
         for s in range(len(SOURCES)):
-            out_scores[count, s] = scratch.scores[place, s]
-            out_ranks[count, s] = scratch.ranks[place, s]
-        count += 1
-    for c in range(n):
-        slot[scratch.touched[c]] = FREE
+            out_ranks[c, s] = scratch.ranks[place, s]
+    for place in range(united):
+        slot[scratch.united[place]] = FREE
     for b in range(len(barred)):
         slot[barred[b]] = FREE
     if new_only:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class TwoStageAtWindows:
     """Fits `recipe` as of each window's start. `tables_at` gives the candidate sources of a cut-off; the last window's model is kept.
 
-    Without enough moments to learn from, the window is answered by reciprocal-rank fusion, and `note` hears it.
+    The first window (the oldest) chooses the ranker's loss for those after it. Without enough moments to learn from, the window is answered by reciprocal-rank fusion, and `note` hears it.
     """
 
     recipe: TwoStage
@@ -37,6 +37,7 @@ class TwoStageAtWindows:
     threads: int = 2
     note: Callable[[str], None] = lambda _: None
     _fitted: dict[int, Recommender] = field(default_factory=dict)
+    _loss: str | None = None
 
     def recommend(self, window: Window, users: Int32s, k: int, *, new_only: bool) -> Int32s:
         """Lists int32 (users, k) for people asked at the window's start."""
@@ -65,9 +66,14 @@ class TwoStageAtWindows:
         return self._fitted[cut]
 
     def _train(self, cut: int) -> Trained:
-        return train_ranker(
-            self.recipe, self.histories, self.cuts, self.tables_at, before=cut, threads=self.threads, note=self.note
+        recipe = self.recipe
+        if self._loss is not None:
+            recipe = replace(recipe, ranker=replace(recipe.ranker, losses=(self._loss,)))
+        trained = train_ranker(
+            recipe, self.histories, self.cuts, self.tables_at, before=cut, threads=self.threads, note=self.note
         )
+        self._loss = trained.ranker.loss
+        return trained
 
 
 def assemble(

@@ -34,11 +34,11 @@ class CatBoostRanker:
     """Hyper-parameters are CatBoost's own; training stops when the validation metric has not improved for `patience` trees."""
 
     losses: tuple[str, ...] = ("Logloss", "YetiRank")
-    iterations: int = 400
-    learning_rate: float = 0.05
+    iterations: int = 300
+    learning_rate: float = 0.08
     depth: int = 6
     l2_leaf_reg: float = 10.0
-    patience: int = 50
+    patience: int = 30
     border_count: int = 128
     seed: int = 7
 

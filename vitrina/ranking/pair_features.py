@@ -11,7 +11,8 @@ from typing import Final
 import numba
 import numpy as np
 
-from vitrina.candidates.retrieval import ALS, MATRICES, SOURCES
+from vitrina.candidates.fold_in import dot
+from vitrina.candidates.retrieval import MATRICES, SOURCES
 from vitrina.events.schema import KIND_NAMES
 from vitrina.features.item_columns import ITEM_FEATURES
 
@@ -35,7 +36,9 @@ _CATEGORY: Final = ("same_category_share", "same_parent_share", "same_as_last_ca
 
 FEATURES: Final[tuple[str, ...]] = (
     *_OWN,
-    *(f"{source}_score" for source in SOURCES),
+    *(f"{matrix}_sum" for matrix in MATRICES),
+    "als_score",
+    "popularity",
     *(f"{source}_rank" for source in SOURCES),
     "fused_rank",
     *(f"{matrix}_max" for matrix in MATRICES),
@@ -48,8 +51,10 @@ FEATURES: Final[tuple[str, ...]] = (
 )
 """Names of the columns, in their order."""
 
-_SCORES: Final = len(_OWN)
-_RANKS: Final = _SCORES + len(SOURCES)
+_SUM: Final = len(_OWN)
+_ALS: Final = _SUM + len(MATRICES)
+_POPULARITY: Final = _ALS + 1
+_RANKS: Final = _POPULARITY + 1
 _FUSED: Final = _RANKS + len(SOURCES)
 _MAX: Final = _FUSED + 1
 _LAST: Final = _MAX + len(MATRICES)
@@ -63,71 +68,42 @@ _DAY: Final = 24 * _HOUR
 
 
 @numba.njit(cache=True, nogil=True)
-def pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, cand, scores, ranks, count, out):  # type: ignore[no-untyped-def]  # compiled
+def pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, cand, ranks, count, out):  # type: ignore[no-untyped-def]  # compiled
     """Writes `out` float32 (count, len(FEATURES)) for candidates `cand[:count]`, which need not come in any order.
 
-    To be called after `retrieve` (or `fold` and a fold-in) for the same visitor: reads `scratch.profile` and `scratch.factor`.
-    scores, ranks float32 (count, sources); `known` is the number of distinct items of the history.
+    To be called after `retrieve` for the same visitor: reads `scratch.profile` and `scratch.factor`. ranks float32 (count, sources);
+    `known` is the number of distinct items of the history.
     """
     profile, slot = scratch.profile, scratch.slot
-    hour_events, day_events, carts, bought = 0.0, 0.0, 0.0, 0.0
-    for e in range(begin, end):
-        gap = as_of - ts[e]
-        if gap > _DAY:
-            break
-        day_events += 1.0
-        if gap <= _HOUR:
-            hour_events += 1.0
-    mean_popularity = 0.0
-    for h in range(known):
-        mean_popularity += np.log1p(tables.popularity[profile.item[h]])
-        if profile.counts[h, 1] > 0.0:
-            carts += 1.0
-        bought += profile.counts[h, 2]
-    idle = np.nan
-    if known:
-        mean_popularity /= known
-        idle = max((as_of - ts[begin]) / _DAY, 0.0)
-    last_category, last_item, last_norm = -1, -1, 0.0
-    total_weight = 0.0
-    for h in range(known):
-        total_weight += profile.weight[h]
-    f = tables.factors.shape[1]
+    about = _visitor(ts, begin, end, as_of, tables, profile, known)
+    last_item, last_category, last_norm, total_weight = -1, -1, 0.0, 0.0
     if known:
         last_item = profile.item[0]
         last_category = tables.category[last_item]
-        for d in range(f):
-            last_norm += tables.factors[last_item, d] ** 2
+        last_norm = np.sqrt(np.float64(dot(tables.factors[last_item], tables.factors[last_item])))
+    for h in range(known):
+        total_weight += profile.weight[h]
     for c in range(count):
         item = cand[c]
         slot[item] = c
         row = out[c]
+        row[:_RANKS] = 0.0
         row[0] = np.nan
-        for j in range(1, 4):
-            row[j] = 0.0
-        for j in range(4, 7):
-            row[j] = np.nan
-        row[7] = 0.0
-        row[8] = 0.0
+        row[4:7] = np.nan
+        row[_ALS] = dot(scratch.factor, tables.factors[item])
+        row[_POPULARITY] = tables.popularity[item]
         for s in range(len(SOURCES)):
-            row[_SCORES + s] = scores[c, s]
             row[_RANKS + s] = ranks[c, s]
         row[_FUSED] = c
-        for j in range(_MAX, _COSINE):
-            row[j] = 0.0
+        row[_MAX:_COSINE] = 0.0
         row[_COSINE] = np.nan
         if last_norm > 0.0:
-            dot, norm = 0.0, 0.0
-            for d in range(f):
-                dot += tables.factors[last_item, d] * tables.factors[item, d]
-                norm += tables.factors[item, d] ** 2
+            norm = np.sqrt(np.float64(dot(tables.factors[item], tables.factors[item])))
             if norm > 0.0:
-                row[_COSINE] = dot / np.sqrt(last_norm * norm)
+                row[_COSINE] = dot(tables.factors[last_item], tables.factors[item]) / (last_norm * norm)
         category = tables.category[item]
-        if category < 0 or known == 0:
-            row[_SHARES] = np.nan
-            row[_SHARES + 1] = np.nan
-            row[_SHARES + 2] = np.nan
+        if category < 0 or total_weight == 0.0:
+            row[_SHARES:_ABOUT] = np.nan
         else:
             parent = tables.parent[category]
             same, related = 0.0, 0.0
@@ -140,13 +116,8 @@ def pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, c
             row[_SHARES] = same / total_weight
             row[_SHARES + 1] = related / total_weight
             row[_SHARES + 2] = 1.0 if category == last_category else 0.0
-        row[_ABOUT] = known
-        row[_ABOUT + 1] = hour_events
-        row[_ABOUT + 2] = day_events
-        row[_ABOUT + 3] = idle
-        row[_ABOUT + 4] = carts / known if known else np.nan
-        row[_ABOUT + 5] = bought
-        row[_ABOUT + 6] = mean_popularity
+        for j in range(len(_VISITOR)):
+            row[_ABOUT + j] = about[j]
         for j in range(tables.item_values.shape[1]):
             row[_ITEM + j] = tables.item_values[item, j]
     for h in range(known):
@@ -161,17 +132,44 @@ def pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, c
             row[8] = 1.0 if profile.counts[h, 1] > 0.0 and profile.counts[h, 2] == 0.0 else 0.0
     for m in range(len(MATRICES)):
         for h in range(known):
-            source = profile.item[h]
+            source, strength = profile.item[h], profile.weight[h]
             for p in range(tables.indptr[m, source], tables.indptr[m, source + 1]):
                 place = slot[tables.neighbours[p]]
                 if place >= 0:
-                    weight = tables.weights[p]
-                    out[place, _MAX + m] = max(out[place, _MAX + m], profile.weight[h] * weight)
-                    out[place, _LINKS + m] += 1.0
+                    row = out[place]
+                    worth = strength * tables.weights[p]
+                    row[_SUM + m] += worth
+                    row[_MAX + m] = max(row[_MAX + m], worth)
+                    row[_LINKS + m] += 1.0
                     if h == 0:
-                        out[place, _LAST + m] = weight
+                        row[_LAST + m] = tables.weights[p]
     for c in range(count):
         slot[cand[c]] = -1
 
 
-assert MATRICES[-1] == "als" and SOURCES[ALS] == "als"
+@numba.njit(cache=True, nogil=True)
+def _visitor(ts, begin, end, as_of, tables, profile, known):  # type: ignore[no-untyped-def]  # compiled
+    """What is the same for all candidates, float32 in the order of `_VISITOR`."""
+    about = np.zeros(len(_VISITOR), np.float32)
+    about[0] = known
+    for e in range(begin, end):
+        gap = as_of - ts[e]
+        if gap > _DAY:
+            break
+        about[2] += 1.0
+        if gap <= _HOUR:
+            about[1] += 1.0
+    if known == 0:
+        about[3] = np.nan
+        about[4] = np.nan
+        return about
+    about[3] = max((as_of - ts[begin]) / _DAY, 0.0)
+    carts, popularity = 0.0, 0.0
+    for h in range(known):
+        popularity += np.log1p(tables.popularity[profile.item[h]])
+        about[5] += profile.counts[h, 2]
+        if profile.counts[h, 1] > 0.0:
+            carts += 1.0
+    about[4] = carts / known
+    about[6] = popularity / known
+    return about

@@ -174,7 +174,6 @@ def _sample(  # type: ignore[no-untyped-def]  # compiled
     hits,
 ):
     cand = np.empty(limit, np.int32)
-    scores = np.empty((limit, len(SOURCES)), np.float32)
     ranks = np.empty((limit, len(SOURCES)), np.float32)
     lots = np.empty(limit, np.uint64)
     rows = np.empty((limit, features.shape[1]), np.float32)
@@ -185,7 +184,7 @@ def _sample(  # type: ignore[no-untyped-def]  # compiled
             continue
         begin, end, as_of = begins[r], ends[r], as_ofs[r]
         count, known = retrieve(
-            items, kinds, ts, begin, end, as_of, taste, tables, scratch, barred, allowed, False, cand, scores, ranks
+            items, kinds, ts, begin, end, as_of, taste, tables, scratch, barred, allowed, False, cand, ranks
         )
         hits[-1] += stop - start
         positives = 0
@@ -196,7 +195,7 @@ def _sample(  # type: ignore[no-untyped-def]  # compiled
             if found:
                 positives += 1
                 hits[-2] += 1
-                for s in range(scores.shape[1]):
+                for s in range(ranks.shape[1]):
                     if ranks[c, s] < UNRANKED:
                         hits[s] += 1
         if positives == 0 or positives == count:
@@ -204,7 +203,7 @@ def _sample(  # type: ignore[no-untyped-def]  # compiled
         drawn = min(count, positives + negatives)
         limit_lot = np.partition(lots[:count], drawn - 1)[drawn - 1]
         chosen = 0
-        pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, cand, scores, ranks, count, rows)
+        pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, cand, ranks, count, rows)
         for c in range(count):
             if lots[c] <= limit_lot and chosen < drawn:
                 for j in range(features.shape[1]):

@@ -23,9 +23,10 @@ class Desk(NamedTuple):
 
     scratch: Scratch
     cand: npt.NDArray[np.int32]
-    scores: npt.NDArray[np.float32]
     ranks: npt.NDArray[np.float32]
     rows: npt.NDArray[np.float32]
+    columns: npt.NDArray[np.float32]
+    leaf: npt.NDArray[np.int32]
     worth: npt.NDArray[np.float64]
 
 
@@ -34,9 +35,10 @@ def new_desk(tables: Tables) -> Desk:
     return Desk(
         scratch=new_scratch(tables),
         cand=np.empty(CANDIDATES, np.int32),
-        scores=np.empty((CANDIDATES, len(SOURCES)), np.float32),
         ranks=np.empty((CANDIDATES, len(SOURCES)), np.float32),
         rows=np.empty((CANDIDATES, len(FEATURES)), np.float32),
+        columns=np.empty((len(FEATURES), CANDIDATES), np.float32),
+        leaf=np.empty(CANDIDATES, np.int32),
         worth=np.empty(CANDIDATES, np.float64),
     )
 
@@ -81,7 +83,6 @@ def rank_one(  # type: ignore[no-untyped-def]  # compiled
         allowed,
         new_only,
         cand,
-        desk.scores,
         desk.ranks,
     )
     if mode == BY_TREES:
@@ -96,12 +97,11 @@ def rank_one(  # type: ignore[no-untyped-def]  # compiled
             desk.scratch,
             known,
             cand,
-            desk.scores,
             desk.ranks,
             count,
             desk.rows,
         )
-        score_rows(trees, desk.rows, count, worth)
+        score_rows(trees, desk.rows, count, desk.columns, desk.leaf, worth)
     else:
         for c in range(count):
             worth[c] = -c
