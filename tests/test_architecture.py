@@ -18,7 +18,7 @@ LIBRARY = ROOT / "vitrina"
 BASE = ("errors", "telemetry", "engine", "storage")
 STAGES = (
     *("events", "features", "candidates", "ranking", "recommend", "evaluation", "registry", "serving", "scenarios"),
-    *("pipeline", "console", "cli"),
+    *("pipeline", "console", "options", "cli"),
 )
 IBIS_ALLOWED = {"engine", "events", "features", "candidates"}
 OUTSIDE = {"app", "airflow", "steps", "fastapi", "starlette"}

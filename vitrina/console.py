@@ -1,12 +1,18 @@
-"""What a person sees while long work runs: a line per step, notes, and a bar, all on standard error."""
+"""What a person sees: while long work runs, a line per step, notes and a bar on standard error; then the result."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from vitrina.scenarios.scenario import Step
 
 
 class Reporter:
@@ -38,18 +44,18 @@ class Reporter:
 
     def begin(self, what: str) -> None:
         """A step starts."""
-        self._step = self._progress.add_task(f"[bold]{what}[/bold]", total=None)
+        self._step = self._progress.add_task(f"[bold]{escape(what)}[/bold]", total=None)
 
     def note(self, line: str) -> None:
         """A line that stays."""
         if not self._quiet:
-            self._progress.console.print(f"  {line}", markup=False)
+            self._progress.console.print(f"  {line}", markup=False, soft_wrap=True)
 
     def progress(self, what: str, done: int, of: int) -> None:
         """Moves the bar `what` to `done` of `of`."""
         bar = self._bars.get(what)
         if bar is None:
-            bar = self._bars[what] = self._progress.add_task(f"  {what}", total=of)
+            bar = self._bars[what] = self._progress.add_task(f"  {escape(what)}", total=of)
         self._progress.update(bar, completed=done, total=of)
 
     def end(self, line: str) -> None:
@@ -59,4 +65,47 @@ class Reporter:
         self._bars.clear()
         self._step = None
         if not self._quiet:
-            self._progress.console.print(line, markup=False)
+            self._progress.console.print(line, markup=False, soft_wrap=True)
+
+
+def say(line: str, *, style: str | None = None) -> None:
+    """One line on standard error."""
+    Console(stderr=True, highlight=False).print(line, style=style, markup=False, soft_wrap=True)
+
+
+def show_json(result: Mapping[str, Any], *, plain: bool) -> None:
+    """A JSON document on standard output: in one line for machines (`plain`), else in colours."""
+    text = json.dumps(result, ensure_ascii=False)
+    if plain:
+        print(text)
+    else:
+        Console().print_json(text)
+
+
+def show_text(text: str) -> None:
+    """A text as it is, on standard output."""
+    print(text.rstrip())
+
+
+def show_steps(steps: Iterable[Step]) -> None:
+    """The steps of a scenario with what they read and write."""
+    table = Table("step", "reads", "writes")
+    for step in steps:
+        table.add_row(step.name, ", ".join(step.inputs), ", ".join(step.outputs))
+    Console().print(table)
+
+
+def show_recommendations(answer: Mapping[str, Any]) -> None:
+    """The answer for one user: a row an item, with its title when the model knows titles."""
+    table = Table(caption=f"model version {answer['model_version']}", caption_justify="left")
+    titles = answer.get("titles")
+    for column in ("rank", "item", *(("title",) if titles else ()), "score", "source"):
+        table.add_column(column, justify="right" if column in ("rank", "score") else "left")
+    for place, (item, score, source) in enumerate(
+        zip(answer["recs"], answer["scores"], answer["sources"], strict=True)
+    ):
+        title = (escape(titles[place]),) if titles else ()
+        table.add_row(str(place + 1), escape(str(item)), *title, f"{score:.4f}", source)
+    if not answer["known"]:
+        say(f"user {answer['user_id']} is new to the model")
+    Console().print(table)

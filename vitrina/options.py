@@ -1,0 +1,125 @@
+"""The arguments and options that several verbs of the command line share, and the `Run` that they ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, TypedDict, Unpack
+
+import typer
+
+from vitrina.console import Reporter
+from vitrina.errors import ConfigError
+from vitrina.scenarios import SCENARIOS, Run, scenario
+from vitrina.scenarios.event_log import COMPLETE_JOURNEY
+
+Name = Annotated[str, typer.Argument(metavar="SCENARIO", help=f"One of: {', '.join(SCENARIOS)}.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="One JSON document on standard output and nothing else; errors are JSON, too.")
+]
+Home = Annotated[
+    Path,
+    typer.Option("--home", envvar="VITRINA_HOME", show_envvar=True, help="Folder of the embedded state."),
+]
+RegistryUri = Annotated[
+    str | None,
+    typer.Option(
+        "--registry-uri",
+        envvar="VITRINA_REGISTRY_URI",
+        help="MLflow server (http://...) or database (sqlite:///...); without it, HOME/mlflow.db.",
+    ),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data", help=f"Folder or file with events, or '{COMPLETE_JOURNEY}' for the log that comes with the package."
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        help="How the log names its columns: user=customer,item=sku,event=type,timestamp=ts, or a YAML file.",
+    ),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", metavar="TIME", help="Use only events before this day or time: 2015-09-01, 2015-09-01T12:00 (UTC)."
+    ),
+]
+Tune = Annotated[
+    int,
+    typer.Option("--tune", min=0, metavar="N", help="Search hyper-parameters with N trials first."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Promote the new model whatever the gate says.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", min=1, envvar="VITRINA_THREADS", help="Threads of the heavy work; without it, one per core."
+    ),
+]
+NewOnly = Annotated[bool, typer.Option("--new-only", help="Leave out what the user already touched.")]
+Host = Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 for every one of the machine.")]
+Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that answer.")]
+
+DEFAULT_HOME = Path(".vitrina")
+
+
+class Asked(TypedDict, total=False):
+    """What a verb may be asked for beyond the place of its state; the text of `as_of` is read here."""
+
+    data: str | None
+    columns: str | None
+    as_of: str | None
+    tune: int
+    force: bool
+    threads: int | None
+
+
+def open_run(
+    name: str,
+    home: Path,
+    registry_uri: str | None,
+    *,
+    environment: Mapping[str, str],
+    now: int,
+    reporter: Reporter,
+    **asked: Unpack[Asked],
+) -> Run:
+    """The run of a verb over the state in `home`; `now` in ms. `ConfigError` for an unknown scenario or wrong time."""
+    from vitrina.registry.mlflow_registry import MlflowRegistry
+    from vitrina.storage.objects import FolderObjects
+
+    declared = scenario(name)
+    return Run(
+        scenario=declared.name,
+        objects=FolderObjects(home / "objects"),
+        registry=MlflowRegistry(
+            registry_uri or f"sqlite:///{home.absolute()}/mlflow.db",
+            experiment=environment.get("VITRINA_EXPERIMENT", declared.experiment),
+            model_name=environment.get("VITRINA_REGISTERED_MODEL", declared.registered_model),
+        ),
+        now=now,
+        data=asked.get("data"),
+        columns=asked.get("columns"),
+        as_of=_moment(asked.get("as_of")),
+        tune=asked.get("tune", 0),
+        force=asked.get("force", False),
+        threads=asked.get("threads") or os.cpu_count() or 1,
+        note=reporter.note,
+        progress=reporter.progress,
+    )
+
+
+def _moment(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"--as-of: {text!r} is no ISO day or time. Write for instance 2015-09-01") from error
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
