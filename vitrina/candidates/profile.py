@@ -56,6 +56,8 @@ def fold(items, kinds, ts, begin, end, as_of, taste, slot, profile):  # type: ig
 
     `slot` int32 (items,) must be all -1 and is left so.
     """
+    folded, counts, since, weight = profile.item, profile.counts, profile.days, profile.weight
+    kind_weights, half_life = taste.kind_weights, taste.half_life
     n = 0
     for e in range(begin, min(end, begin + MOST_EVENTS)):
         item = items[e]
@@ -66,19 +68,19 @@ def fold(items, kinds, ts, begin, end, as_of, taste, slot, profile):  # type: ig
             row = n
             n += 1
             slot[item] = row
-            profile.item[row] = item
-            profile.weight[row] = 0.0
+            folded[row] = item
+            weight[row] = 0.0
             for kind in range(3):
-                profile.counts[row, kind] = 0.0
-                profile.days[row, kind] = np.nan
+                counts[row, kind] = 0.0
+                since[row, kind] = np.nan
         kind = kinds[e]
         days = max((as_of - ts[e]) / DAY, 0.0)
-        profile.counts[row, kind] += 1.0
-        if np.isnan(profile.days[row, kind]):
-            profile.days[row, kind] = days
-        worth = taste.kind_weights[kind] * 0.5 ** (days / taste.half_life)
-        profile.weight[row] = max(profile.weight[row], worth)
+        counts[row, kind] += 1.0
+        if np.isnan(since[row, kind]):
+            since[row, kind] = days
+        worth = kind_weights[kind] * 0.5 ** (days / half_life)
+        weight[row] = max(weight[row], worth)
     for row in range(n):
-        slot[profile.item[row]] = -1
-        profile.weight[row] /= (1.0 + row) ** taste.position_power
+        slot[folded[row]] = -1
+        weight[row] /= (1.0 + row) ** taste.position_power
     return n

@@ -62,7 +62,7 @@ class Tables(NamedTuple):
 class Scratch(NamedTuple):
     """Memory of one thread. Between calls slot int32 (items,) is all -1 and worth float32 (items,) all 0.
 
-    touched int32: items that the source at hand scores; best int32 (PER_SOURCE,): its best ones; united int32, ranks float32 and
+    touched int32: items that the source at hand scores; best int32 and best_worth float32 (PER_SOURCE,): its best ones; united int32, ranks float32 and
     fusion float32: the union so far; factor float32 (f,) and profile: what the ranker reads afterwards.
     """
 
@@ -70,6 +70,7 @@ class Scratch(NamedTuple):
     worth: npt.NDArray[np.float32]
     touched: npt.NDArray[np.int32]
     best: npt.NDArray[np.int32]
+    best_worth: npt.NDArray[np.float32]
     united: npt.NDArray[np.int32]
     ranks: npt.NDArray[np.float32]
     fusion: npt.NDArray[np.float32]
@@ -85,6 +86,7 @@ def new_scratch(tables: Tables) -> Scratch:
         worth=np.zeros(items, np.float32),
         touched=np.empty(MOST_TOUCHED, np.int32),
         best=np.empty(PER_SOURCE, np.int32),
+        best_worth=np.empty(PER_SOURCE, np.float32),
         united=np.empty(MOST_UNITED, np.int32),
         ranks=np.empty((MOST_UNITED, len(SOURCES)), np.float32),
         fusion=np.empty(MOST_UNITED, np.float32),
@@ -94,58 +96,79 @@ def new_scratch(tables: Tables) -> Scratch:
 
 
 @numba.njit(cache=True, nogil=True)
-def _score(item, value, n, allowed, scratch):  # type: ignore[no-untyped-def]  # compiled
-    """Adds a positive value to an item's worth in the source at hand, if the rules let it in; returns the number touched."""
-    if scratch.worth[item] == 0.0:
-        if n == MOST_TOUCHED or scratch.slot[item] == BARRED or (len(allowed) and not allowed[item]):
-            return n
-        scratch.touched[n] = item
-        n += 1
-    scratch.worth[item] += value
+def _gather(rows, strengths, known, indptr, neighbours, weights, allowed, slot, worth, touched):  # type: ignore[no-untyped-def]  # compiled
+    """Adds strength x weight over the neighbours of `known` rows to `worth`, rules obeyed; returns the number of items touched."""
+    n, filtered = 0, len(allowed) > 0
+    for h in range(known):
+        strength = strengths[h]
+        for p in range(indptr[rows[h]], indptr[rows[h] + 1]):
+            item = neighbours[p]
+            if worth[item] == 0.0:
+                if n == MOST_TOUCHED or slot[item] == BARRED or (filtered and not allowed[item]):
+                    continue
+                touched[n] = item
+                n += 1
+            worth[item] += strength * weights[p]
     return n
 
 
 @numba.njit(cache=True, nogil=True)
-def _unite(s, n, united, scratch):  # type: ignore[no-untyped-def]  # compiled
+def _lift(items, count, scores, strength, most, allowed, slot, worth, touched, n):  # type: ignore[no-untyped-def]  # compiled
+    """Raises the worth of items[:count] to strength x scores[item] until `most` are touched; returns the number touched."""
+    filtered = len(allowed) > 0
+    for place in range(count):
+        if n >= most:
+            break
+        item = items[place]
+        if worth[item] == 0.0:
+            if slot[item] == BARRED or (filtered and not allowed[item]):
+                continue
+            touched[n] = item
+            n += 1
+        worth[item] = max(worth[item], strength * scores[item])
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def _unite(s, n, union, slot, worth, touched, best, best_worth, united, ranks, fusion):  # type: ignore[no-untyped-def]  # compiled
     """Ranks the best PER_SOURCE of the n touched items (ties to the smaller item), unites them, clears; returns the union's size."""
-    worth, best = scratch.worth, scratch.best
     filled = 0
     for t in range(n):
-        item = scratch.touched[t]
+        item = touched[t]
         value = worth[item]
+        worth[item] = 0.0
         if value <= 0.0:
             continue
         if filled == PER_SOURCE:
-            last = best[filled - 1]
-            if value < worth[last] or (value == worth[last] and item > last):
+            if value < best_worth[filled - 1] or (value == best_worth[filled - 1] and item > best[filled - 1]):
                 continue
             spot = filled - 1
         else:
             spot = filled
             filled += 1
         while spot > 0:
-            above = best[spot - 1]
-            if worth[above] > value or (worth[above] == value and above < item):
+            higher = best_worth[spot - 1]
+            if higher > value or (higher == value and best[spot - 1] < item):
                 break
-            best[spot] = above
+            best_worth[spot] = higher
+            best[spot] = best[spot - 1]
             spot -= 1
+        best_worth[spot] = value
         best[spot] = item
     for rank in range(filled):
         item = best[rank]
-        place = scratch.slot[item]
+        place = slot[item]
         if place == FREE:
-            place = united
-            united += 1
-            scratch.slot[item] = place
-            scratch.united[place] = item
-            scratch.fusion[place] = 0.0
+            place = union
+            union += 1
+            slot[item] = place
+            united[place] = item
+            fusion[place] = 0.0
             for other in range(len(SOURCES)):
-                scratch.ranks[place, other] = UNRANKED
-        scratch.ranks[place, s] = rank
-        scratch.fusion[place] -= 1.0 / (FUSION + rank)
-    for t in range(n):
-        worth[scratch.touched[t]] = 0.0
-    return united
+                ranks[place, other] = UNRANKED
+        ranks[place, s] = rank
+        fusion[place] -= 1.0 / (FUSION + rank)
+    return union
 
 
 @numba.njit(cache=True, nogil=True)
@@ -159,11 +182,16 @@ def retrieve(  # type: ignore[no-untyped-def]  # compiled
     UNRANKED where a source does not have the item; c is the most candidates wanted. `scratch.profile` and `scratch.factor` are left
     filled for the ranker.
     """
-    profile, slot = scratch.profile, scratch.slot
+    # arrays are taken out of their tuples once: inside the loops each access would count a reference
+    profile, slot, worth, touched = scratch.profile, scratch.slot, scratch.worth, scratch.touched
+    best, best_worth, union_items = scratch.best, scratch.best_worth, scratch.united
+    ranks, fusion, factor = scratch.ranks, scratch.fusion, scratch.factor
+    rows, strengths = profile.item, profile.weight
+    factors, popularity, category = tables.factors, tables.popularity, tables.category
     known = fold(items, kinds, ts, begin, end, as_of, taste, slot, profile)
-    scratch.factor[:] = 0.0
+    factor[:] = 0.0
     if known:
-        solve_user(tables.factors, tables.gram, taste.alpha, profile.item, profile.weight, known, scratch.factor)
+        solve_user(factors, tables.gram, taste.alpha, rows, strengths, known, factor)
     for b in range(len(barred)):
         slot[barred[b]] = BARRED
     if new_only:
@@ -171,45 +199,44 @@ def retrieve(  # type: ignore[no-untyped-def]  # compiled
             slot[items[e]] = BARRED
     n = 0
     for h in range(known):
-        n = _score(profile.item[h], profile.weight[h], n, allowed, scratch)
-    united = _unite(OWN, n, 0, scratch)
+        item = rows[h]
+        if slot[item] != BARRED and (len(allowed) == 0 or allowed[item]):
+            worth[item] = strengths[h]
+            touched[n] = item
+            n += 1
+    union = _unite(OWN, n, 0, slot, worth, touched, best, best_worth, union_items, ranks, fusion)
     for m in range(len(MATRICES)):
-        n = 0
-        for h in range(known):
-            row, weight = profile.item[h], profile.weight[h]
-            for p in range(tables.indptr[m, row], tables.indptr[m, row + 1]):
-                n = _score(tables.neighbours[p], weight * tables.weights[p], n, allowed, scratch)
+        n = _gather(
+            rows, strengths, known, tables.indptr[m], tables.neighbours, tables.weights, allowed, slot, worth, touched
+        )
         if 1 + m == ALS:
             for t in range(n):
-                item = scratch.touched[t]
-                scratch.worth[item] = max(dot(scratch.factor, tables.factors[item]), np.float32(0.0))
-        united = _unite(1 + m, n, united, scratch)
-    n = 0
-    for place in range(len(tables.popular)):
-        if n == PER_SOURCE:
-            break
-        n = _score(tables.popular[place], tables.popularity[tables.popular[place]], n, allowed, scratch)
-    united = _unite(POPULAR, n, united, scratch)
+                worth[touched[t]] = dot(factor, factors[touched[t]])
+        union = _unite(1 + m, n, union, slot, worth, touched, best, best_worth, union_items, ranks, fusion)
+    popular = tables.popular
+    n = _lift(popular, len(popular), popularity, np.float32(1.0), PER_SOURCE, allowed, slot, worth, touched, 0)
+    union = _unite(POPULAR, n, union, slot, worth, touched, best, best_worth, union_items, ranks, fusion)
     n, shelves, last = 0, 0, -1
     for h in range(known):
-        shelf = tables.category[profile.item[h]]
+        shelf = category[rows[h]]
         if shelf < 0 or shelf == last or shelves == SHELVES:
             continue
         last = shelf
         shelves += 1
-        for p in range(tables.shelf_indptr[shelf], tables.shelf_indptr[shelf + 1]):
-            item = tables.shelf_items[p]
-            n = _score(item, tables.popularity[item] * profile.weight[h], n, allowed, scratch)
-    united = _unite(CATEGORY, n, united, scratch)
-    order = np.argsort(scratch.fusion[:united], kind="mergesort")
-    count = min(united, len(out_items))
+        start, stop = tables.shelf_indptr[shelf], tables.shelf_indptr[shelf + 1]
+        n = _lift(
+            tables.shelf_items[start:stop], stop - start, popularity, strengths[h], MOST_TOUCHED, allowed, slot, worth, touched, n
+        )
+    union = _unite(CATEGORY, n, union, slot, worth, touched, best, best_worth, union_items, ranks, fusion)
+    order = np.argsort(fusion[:union], kind="mergesort")
+    count = min(union, len(out_items))
     for c in range(count):
         place = order[c]
-        out_items[c] = scratch.united[place]
+        out_items[c] = union_items[place]
         for s in range(len(SOURCES)):
-            out_ranks[c, s] = scratch.ranks[place, s]
-    for place in range(united):
-        slot[scratch.united[place]] = FREE
+            out_ranks[c, s] = ranks[place, s]
+    for place in range(union):
+        slot[union_items[place]] = FREE
     for b in range(len(barred)):
         slot[barred[b]] = FREE
     if new_only:

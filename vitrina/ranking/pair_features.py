@@ -74,15 +74,18 @@ def pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, c
     To be called after `retrieve` for the same visitor: reads `scratch.profile` and `scratch.factor`. ranks float32 (count, sources);
     `known` is the number of distinct items of the history.
     """
-    profile, slot = scratch.profile, scratch.slot
-    about = _visitor(ts, begin, end, as_of, tables, profile, known)
+    profile, slot, factor = scratch.profile, scratch.slot, scratch.factor
+    folded, strengths, counts, since = profile.item, profile.weight, profile.counts, profile.days
+    factors, popularity, categories, parents = tables.factors, tables.popularity, tables.category, tables.parent
+    indptr, neighbours, weights, item_values = tables.indptr, tables.neighbours, tables.weights, tables.item_values
+    about = _visitor(ts, begin, end, as_of, popularity, folded, counts, known)
     last_item, last_category, last_norm, total_weight = -1, -1, 0.0, 0.0
     if known:
-        last_item = profile.item[0]
-        last_category = tables.category[last_item]
-        last_norm = np.sqrt(np.float64(dot(tables.factors[last_item], tables.factors[last_item])))
+        last_item = folded[0]
+        last_category = categories[last_item]
+        last_norm = np.sqrt(np.float64(dot(factors[last_item], factors[last_item])))
     for h in range(known):
-        total_weight += profile.weight[h]
+        total_weight += strengths[h]
     for c in range(count):
         item = cand[c]
         slot[item] = c
@@ -90,65 +93,65 @@ def pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, c
         row[:_RANKS] = 0.0
         row[0] = np.nan
         row[4:7] = np.nan
-        row[_ALS] = dot(scratch.factor, tables.factors[item])
-        row[_POPULARITY] = tables.popularity[item]
+        row[_ALS] = dot(factor, factors[item])
+        row[_POPULARITY] = popularity[item]
         for s in range(len(SOURCES)):
             row[_RANKS + s] = ranks[c, s]
         row[_FUSED] = c
         row[_MAX:_COSINE] = 0.0
         row[_COSINE] = np.nan
         if last_norm > 0.0:
-            norm = np.sqrt(np.float64(dot(tables.factors[item], tables.factors[item])))
+            norm = np.sqrt(np.float64(dot(factors[item], factors[item])))
             if norm > 0.0:
-                row[_COSINE] = dot(tables.factors[last_item], tables.factors[item]) / (last_norm * norm)
-        category = tables.category[item]
+                row[_COSINE] = dot(factors[last_item], factors[item]) / (last_norm * norm)
+        category = categories[item]
         if category < 0 or total_weight == 0.0:
             row[_SHARES:_ABOUT] = np.nan
         else:
-            parent = tables.parent[category]
+            parent = parents[category]
             same, related = 0.0, 0.0
             for h in range(known):
-                other = tables.category[profile.item[h]]
+                other = categories[folded[h]]
                 if other == category:
-                    same += profile.weight[h]
-                if other >= 0 and (other == category or (parent >= 0 and tables.parent[other] == parent)):
-                    related += profile.weight[h]
+                    same += strengths[h]
+                if other >= 0 and (other == category or (parent >= 0 and parents[other] == parent)):
+                    related += strengths[h]
             row[_SHARES] = same / total_weight
             row[_SHARES + 1] = related / total_weight
             row[_SHARES + 2] = 1.0 if category == last_category else 0.0
         for j in range(len(_VISITOR)):
             row[_ABOUT + j] = about[j]
-        for j in range(tables.item_values.shape[1]):
-            row[_ITEM + j] = tables.item_values[item, j]
+        for j in range(item_values.shape[1]):
+            row[_ITEM + j] = item_values[item, j]
     for h in range(known):
-        place = slot[profile.item[h]]
+        place = slot[folded[h]]
         if place >= 0:
             row = out[place]
             row[0] = h
             for kind in range(3):
-                row[1 + kind] = profile.counts[h, kind]
-                row[4 + kind] = profile.days[h, kind]
-            row[7] = profile.weight[h]
-            row[8] = 1.0 if profile.counts[h, 1] > 0.0 and profile.counts[h, 2] == 0.0 else 0.0
+                row[1 + kind] = counts[h, kind]
+                row[4 + kind] = since[h, kind]
+            row[7] = strengths[h]
+            row[8] = 1.0 if counts[h, 1] > 0.0 and counts[h, 2] == 0.0 else 0.0
     for m in range(len(MATRICES)):
         for h in range(known):
-            source, strength = profile.item[h], profile.weight[h]
-            for p in range(tables.indptr[m, source], tables.indptr[m, source + 1]):
-                place = slot[tables.neighbours[p]]
+            source, strength = folded[h], strengths[h]
+            for p in range(indptr[m, source], indptr[m, source + 1]):
+                place = slot[neighbours[p]]
                 if place >= 0:
                     row = out[place]
-                    worth = strength * tables.weights[p]
+                    worth = strength * weights[p]
                     row[_SUM + m] += worth
                     row[_MAX + m] = max(row[_MAX + m], worth)
                     row[_LINKS + m] += 1.0
                     if h == 0:
-                        row[_LAST + m] = tables.weights[p]
+                        row[_LAST + m] = weights[p]
     for c in range(count):
         slot[cand[c]] = -1
 
 
 @numba.njit(cache=True, nogil=True)
-def _visitor(ts, begin, end, as_of, tables, profile, known):  # type: ignore[no-untyped-def]  # compiled
+def _visitor(ts, begin, end, as_of, popularity, folded, counts, known):  # type: ignore[no-untyped-def]  # compiled
     """What is the same for all candidates, float32 in the order of `_VISITOR`."""
     about = np.zeros(len(_VISITOR), np.float32)
     about[0] = known
@@ -164,12 +167,12 @@ def _visitor(ts, begin, end, as_of, tables, profile, known):  # type: ignore[no-
         about[4] = np.nan
         return about
     about[3] = max((as_of - ts[begin]) / _DAY, 0.0)
-    carts, popularity = 0.0, 0.0
+    carts, total = 0.0, 0.0
     for h in range(known):
-        popularity += np.log1p(tables.popularity[profile.item[h]])
-        about[5] += profile.counts[h, 2]
-        if profile.counts[h, 1] > 0.0:
+        total += np.log1p(popularity[folded[h]])
+        about[5] += counts[h, 2]
+        if counts[h, 1] > 0.0:
             carts += 1.0
     about[4] = carts / known
-    about[6] = popularity / known
+    about[6] = total / known
     return about
