@@ -1,0 +1,144 @@
+"""The command line: exit codes, texts and JSON for everything that can be got wrong before any data is read."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from typer.main import get_command
+
+from vitrina.cli import app, main
+
+VERBS = ("train", "step", "evaluate", "batch", "recommend", "promote", "rollback", "generate", "serve", "demo")
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Vitrina = Callable[..., Done]
+
+
+@pytest.fixture
+def vitrina(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Vitrina]:
+    """Runs the entry point as the installed command does, with a state folder of its own: `tmp_path`/home."""
+    monkeypatch.setenv("VITRINA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "200")
+    before = signal.getsignal(signal.SIGINT)
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["vitrina", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(ended.value.code, *capfd.readouterr())
+
+    yield run
+    signal.signal(signal.SIGINT, before)
+
+
+def test_version_and_help(vitrina: Vitrina) -> None:
+    assert vitrina("--version").out.startswith("vitrina 0.")
+    listed = vitrina("--help")
+    assert listed.code == 0
+    assert [verb for verb in VERBS if f" {verb} " not in listed.out] == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_has_a_help_text(verb: str) -> None:
+    parameters = get_command(app).commands[verb].params  # type: ignore[attr-defined]
+    assert [one.name for one in parameters if not getattr(one, "help", None)] == []
+
+
+def test_steps_are_listed(vitrina: Vitrina) -> None:
+    steps = json.loads(vitrina("step", "storefront", "--list", "--json").out)["steps"]
+    assert [one["step"] for one in steps][:3] == ["extract", "validate", "prepare"]
+    written: set[str] = set()
+    for one in steps:
+        assert set(one["inputs"]) <= written, "a step reads what none before it wrote"
+        written |= set(one["outputs"])
+    assert " prepared " in vitrina("step", "storefront", "--list").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "says"),
+    [
+        (["train", "nothing"], "ConfigError", "Known are: storefront"),
+        (["train", "storefront"], "ConfigError", "--data PATH"),
+        (["train", "storefront", "--data", "nowhere.csv"], "DataError", "nowhere.csv"),
+        (["train", "storefront", "--data", ".", "--columns", "user"], "ConfigError", "user"),
+        (["train", "storefront", "--data", ".", "--as-of", "yesterday"], "ConfigError", "2015-09-01"),
+        (["train", "storefront", "--tune", "-1"], "UsageError", "--tune"),
+        (["step", "storefront"], "ConfigError", "extract, validate"),
+        (["step", "storefront", "nothing"], "ConfigError", "extract, validate"),
+        (["step", "storefront", "prepare"], "DataError", "Run the step that writes it first"),
+        (["evaluate", "storefront"], "DataError", "vitrina train storefront"),
+        (["recommend", "storefront"], "UsageError", "--user-id"),
+        (["recommend", "storefront", "--user-id", "1", "--k", "101"], "UsageError", "--k"),
+        (["generate", "--out", ".", "--events", "0"], "UsageError", "--events"),
+        (["no-such-verb"], "UsageError", "no-such-verb"),
+    ],
+)
+def test_bad_input_is_exit_code_2_with_a_reason(vitrina: Vitrina, arguments: list[str], kind: str, says: str) -> None:
+    done = vitrina(*arguments, "--json")
+    error = json.loads(done.out)["error"]
+    assert (done.code, error["type"]) == (2, kind), done.err
+    assert says in error["reason"]
+    assert says in done.err
+    assert vitrina(*arguments).out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        (["promote", "storefront"], "RegistryError"),
+        (["rollback", "storefront"], "RegistryError"),
+        (["recommend", "storefront", "--user-id", "1"], "NoChampionError"),
+        (["step", "storefront", "publish"], "NoChampionError"),
+    ],
+)
+def test_what_is_not_there_yet_is_exit_code_1(vitrina: Vitrina, arguments: list[str], kind: str) -> None:
+    done = vitrina(*arguments, "--json")
+    assert (done.code, json.loads(done.out)["error"]["type"]) == (1, kind), done.err
+
+
+@pytest.mark.parametrize("verb", ["serve", "demo"])
+def test_a_taken_port_is_found_before_any_work(vitrina: Vitrina, tmp_path: Path, verb: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = vitrina(verb, "--port", port)
+    assert done.code == 2
+    assert f"127.0.0.1:{port}" in done.err
+    assert not (tmp_path / "home").exists()
+
+
+def test_an_interrupted_command_ends_with_130_and_no_stack_trace(tmp_path: Path) -> None:
+    start = "from vitrina.cli import main; main()"
+    command = [sys.executable, "-c", start, "generate", "--out", str(tmp_path / "world"), "--events", "50000000"]
+    with (tmp_path / "log.txt").open("w") as log:
+        child = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "world").exists():
+            assert time.monotonic() < deadline
+            assert child.poll() is None
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=60) == 130
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+    assert not (tmp_path / "world" / "events.csv").exists()
+
+
+def test_a_generated_world_is_reported(vitrina: Vitrina, tmp_path: Path) -> None:
+    done = vitrina("generate", "--out", str(tmp_path / "world"), "--events", "1000", "--json")
+    assert json.loads(done.out) == {"out": str(tmp_path / "world"), "events": 1000, "seed": 0}
+    assert done.err == ""
+    assert (tmp_path / "world" / "events.csv").is_file()
