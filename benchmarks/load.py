@@ -38,29 +38,31 @@ class Load:
 def put_load(port: int, requests: Path, *, seconds: int, seed: int, rate: float | None = None) -> Load:
     """Loads 127.0.0.1:port with the requests of a file (see load.lua) for some seconds.
 
-    Without `rate` each of 16 connections asks again as soon as it was answered. With `rate` 128 connections pause for
-    exponential times whose mean gives that many requests per second; a stalled server then meets a queue, as it would
-    with independent visitors.
+    Without `rate` each of 16 connections asks again as soon as it was answered. With `rate` up to 128 connections pause
+    for exponential times whose mean gives that many requests per second; a stalled server then meets a queue, as it
+    would with independent visitors.
     """
     wrk = shutil.which("wrk")
     if wrk is None:
         raise SystemExit(
             "wrk is not installed, and the serving benchmark needs it. Debian: apt install wrk; macOS: brew install wrk"
         )
-    connections = CONNECTIONS if rate is None else PATIENT_CONNECTIONS
-    pause = 0.0 if rate is None else 1_000 * PATIENT_CONNECTIONS / rate
-    command = [
-        wrk,
-        "--threads",
-        "1",
-        "--connections",
-        str(connections),
-        "--duration",
-        f"{seconds}s",
+    connections, pause = CONNECTIONS, 0.0
+    if rate is not None:
+        connections = min(PATIENT_CONNECTIONS, max(CONNECTIONS, round(rate / 10)))
+        pause = 1_000 * connections / rate
+    command = [wrk, "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
+    command += [
         "--timeout",
         TIMEOUT,
+        "--script",
+        str(SCRIPT),
+        f"http://127.0.0.1:{port}/",
+        "--",
+        str(requests),
+        str(pause),
+        str(seed),
     ]
-    command += ["--script", str(SCRIPT), f"http://127.0.0.1:{port}/", "--", str(requests), str(pause), str(seed)]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return read_result(told)
 

@@ -47,7 +47,7 @@ def running(command: Sequence[str], *, ready: str, env: Mapping[str, str], cwd: 
     begun = time.perf_counter()
     with log.open("wb") as file:
         child = subprocess.Popen(
-            [part.format(port=port) for part in command],
+            [part.replace("{port}", str(port)) for part in command],
             stdout=file,
             stderr=file,
             env=dict(env),
