@@ -31,7 +31,7 @@ from vitrina.storage.sealed import check_seal, read_seal, seal
 SCHEMA_VERSION = 1
 LISTS_FILE = "lists.json"
 CURRENT = "current"
-_REMEDY = "Make the lists again: vitrina step storefront lists"
+_REMEDY = "Make the lists again: vitrina step storefront publish"
 
 Rows = npt.NDArray[np.int32]
 Scores = npt.NDArray[np.float32]
