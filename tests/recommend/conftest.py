@@ -1,6 +1,6 @@
 """A shop where one thing decides: what somebody put into the cart and did not buy is bought within ten days.
 
-Each of 400 visitors comes once: a cart first, then twelve views; 3 to 10 days later the purchase. Nothing else is wanted.
+Each of 400 visitors comes once: a cart first, then twelve views; 3 to 10 days later the purchase.
 """
 
 from __future__ import annotations

@@ -34,13 +34,13 @@ def test_loading_changes_no_answer(ranker: str, shop: Any, recommender: Build, t
     for user in range(0, 400, 10):
         for rules in (Rules(), Rules(new_only=True)):
             left, right = (
-                one.recommend(histories.of(user), k=20, rules=rules, as_of=shop.test_cut) for one in (model, loaded)
+                each.recommend(histories.of(user), k=20, rules=rules, as_of=shop.test_cut) for each in (model, loaded)
             )
             np.testing.assert_array_equal(left.items, right.items)
             np.testing.assert_array_equal(left.scores, right.scores)
             np.testing.assert_array_equal(left.sources, right.sources)
-    for left, right in zip(model.similar(3, 9), loaded.similar(3, 9), strict=True):
-        np.testing.assert_array_equal(left, right)
+    for one, other in zip(model.similar(3, 9), loaded.similar(3, 9), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_catalogue_comes_along(recommender: Build, tmp_path: Path) -> None:

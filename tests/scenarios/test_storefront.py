@@ -1,0 +1,177 @@
+"""From raw files to a registered champion: the raw sample with and without its tree, a tiny foreign log, and again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from vitrina.errors import DataError, NoChampionError
+from vitrina.pipeline import run_step, train
+from vitrina.recommend.recommender import Recommender
+from vitrina.registry.model_format import read_model
+from vitrina.scenarios import Run
+from vitrina.scenarios.champion import Champion
+from vitrina.scenarios.storefront import SCENARIO
+from vitrina.storage.objects import FolderObjects
+
+RunAt = Callable[..., Run]
+
+
+def results(run: Run) -> dict[str, dict[str, Any]]:
+    return {done.step: done.result for done in train(SCENARIO, run)}
+
+
+def test_fifty_lines_with_their_own_names_end_in_a_champion(tiny_log: Path, tmp_path: Path, run_at: RunAt) -> None:
+    columns = (
+        "user=customer,item=sku,event=type,timestamp=ts,event.view=look,event.addtocart=basket,event.transaction=paid"
+    )
+    run = run_at(tmp_path / "home", data=str(tiny_log), columns=columns)
+    done = results(run)
+    assert (done["validate"]["rows_out"], done["validate"]["users"], done["validate"]["items"]) == (50, 10, 5)
+    assert done["ranker"]["learned"] is False
+    assert done["evaluate"]["winner"] == done["register"]["winner"] in ("popular", "item_knn")
+    assert any("best baseline" in note for note in run.facts["notes"])
+    assert done["promote"] == {"promoted": True, "champion": "1", "before": None}
+    assert done["publish"]["users"] == 10
+    champion = Champion.open(run)
+    answer = champion.recommend("kunde-3", k=5, session=[])
+    assert answer["known"] and set(answer["recs"]) <= {f"ware-{letter}" for letter in "äbcde"}
+    assert len(answer["recs"]) == 5
+    assert champion.recommend("nobody", k=2, session=["ware-ä"])["known"] is False
+    with pytest.raises(DataError, match="--session"):
+        champion.recommend("kunde-3", k=5, session=["ware-z"])
+
+
+@pytest.mark.slow
+def test_the_raw_sample_with_properties_and_tree(
+    raw_sample: Path, tmp_path: Path, run_at: RunAt, small_recipe: Callable[[FolderObjects], None]
+) -> None:
+    run = run_at(tmp_path / "home", data=str(raw_sample))
+    small_recipe(run.objects)
+    done = results(run)
+    assert done["validate"]["missing"] == []
+    assert done["promote"]["promoted"] and done["promote"]["champion"] == "1"
+    catalogue = Champion.open(run).recommender.catalogue
+    assert (catalogue.category >= 0).any() and (catalogue.parent >= 0).any()
+    assert not catalogue.available.all()
+    roots = catalogue.categories[catalogue.parent < 0].tolist()
+    np.testing.assert_array_equal(catalogue.in_categories(roots), catalogue.category >= 0)
+
+
+@pytest.mark.slow
+def test_the_raw_sample_without_its_tree(
+    raw_sample: Path, tmp_path: Path, run_at: RunAt, small_recipe: Callable[[FolderObjects], None]
+) -> None:
+    (raw_sample / "category_tree.csv").unlink()
+    run = run_at(tmp_path / "home", data=str(raw_sample))
+    small_recipe(run.objects)
+    done = results(run)
+    assert len(done["validate"]["missing"]) == 1 and "tree" in done["validate"]["missing"][0]
+    assert done["promote"]["champion"] == "1"
+    assert (Champion.open(run).recommender.catalogue.parent == -1).all()
+
+
+STAMPED = ("ranker.cbm", "model.json")
+
+
+def content(folder: Path) -> dict[str, Any]:
+    """What a folder says: rows of parquet files, and digests of the others except STAMPED, which hold the hour."""
+    return {
+        path.relative_to(folder).as_posix(): pq.read_table(path).to_pylist()
+        if path.suffix == ".parquet"
+        else hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".") and path.relative_to(folder).as_posix() not in STAMPED
+    }
+
+
+def state(run: Run) -> dict[str, Any]:
+    """Every object of the scenario, and which version is the champion."""
+    home = run.objects.root / run.scenario
+    champion = run.registry.champion()
+    found: dict[str, Any] = {"champion": champion.version if champion else None}
+    for path in sorted(home.iterdir()):
+        if not path.name.startswith("."):
+            found[path.name] = content(path.resolve()) if path.is_dir() else path.read_bytes()
+    return found
+
+
+def fetched(run: Run, version: str) -> Path:
+    folder = run.objects.root.parent / "fetched" / version
+    folder.parent.mkdir(exist_ok=True)
+    run.registry.fetch(version, folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_every_step_twice_is_every_step_once(
+    tmp_path: Path, world: Path, run_at: RunAt, small_recipe: Callable[[FolderObjects], None]
+) -> None:
+    run = run_at(tmp_path / "home", data=str(world), as_of=1_430_611_200_000 + 65 * 86_400_000)
+    small_recipe(run.objects)
+    for step in SCENARIO.steps:
+        first = run_step(step, run).result
+        after = state(run)
+        second = run_step(step, run).result
+        if step.name == "register":  # a new version of the same content
+            assert (first.pop("version"), second.pop("version")) == ("1", "2")
+            one, other = (read_model(fetched(run, version)) for version in ("1", "2"))
+            assert one.arrays.keys() == other.arrays.keys()
+            for name, array in one.arrays.items():
+                np.testing.assert_array_equal(array, other.arrays[name])
+            continue
+        if step.name == "promote":
+            assert second["champion"] == second["before"] == first["champion"]
+        else:
+            assert second == first, step.name
+        assert state(run) == after, step.name
+    assert Champion.open(run).version == "2"
+
+
+def test_a_step_without_its_input_says_which_step_makes_it(tmp_path: Path, run_at: RunAt) -> None:
+    run = run_at(tmp_path / "home")
+    with pytest.raises(DataError, match="storefront/validated"):
+        run_step(SCENARIO.step("prepare"), run)
+    with pytest.raises(NoChampionError, match="promote"):
+        run_step(SCENARIO.step("publish"), run)
+    with pytest.raises(NoChampionError, match="vitrina train storefront"):
+        Champion.open(run)
+
+
+def test_a_champion_is_loaded_from_its_own_files(tmp_path: Path, tiny_log: Path, run_at: RunAt) -> None:
+    """Another log in the store changes nothing for the champion's answers until it is published."""
+    columns = (
+        "user=customer,item=sku,event=type,timestamp=ts,event.view=look,event.addtocart=basket,event.transaction=paid"
+    )
+    run = run_at(tmp_path / "home", data=str(tiny_log), columns=columns)
+    results(run)
+    before = Champion.open(run).recommend("kunde-1", k=5, session=[])
+    half = tmp_path / "half.csv"
+    half.write_text("".join(tiny_log.read_text(encoding="utf-8").splitlines(keepends=True)[:30]), encoding="utf-8")
+    later = run_at(tmp_path / "home", data=str(half), columns=columns)
+    for name in ("extract", "validate", "prepare"):
+        run_step(SCENARIO.step(name), later)
+    assert Champion.open(later).recommend("kunde-1", k=5, session=[]) == before
+
+
+@pytest.mark.slow
+def test_the_extract_is_won_by_the_two_stage_recipe(data_dir: Path, tmp_path: Path, run_at: RunAt) -> None:
+    run = run_at(tmp_path / "home", data=str(data_dir / "retailrocket"))
+    done = results(run)
+    ndcg = done["evaluate"]["ndcg@10"]
+    assert done["evaluate"]["winner"] == "candidate" and done["register"]["winner"] == "catboost"
+    assert done["promote"]["champion"] == "1"
+    assert ndcg["candidate"] > max(ndcg["popular"] + 0.03, ndcg["item_knn"])
+    assert done["ranker"]["learned"] and set(done["ranker"]["ndcg"]) == {"Logloss", "YetiRank"}
+    assert done["candidates"]["recall"]["union"] > 0.3
+    metrics = run.registry.versions()[0].metrics
+    assert metrics["ndcg@10"] == pytest.approx(ndcg["candidate"])
+    model = fetched(run, "1")
+    assert read_model(model).files.keys() == {"ranker.cbm"}
+    assert len(Recommender.load(read_model(model)).items) == 29_905
