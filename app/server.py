@@ -10,9 +10,11 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import vitrina
 from app.settings import Settings
 
 GRACE_SECONDS = 30
@@ -24,6 +26,10 @@ def run(
 ) -> None:
     """Serves until a signal ends it. `make_app` is called in each worker; without it, `app.main.create_app`."""
     make_app = make_app or _create_app
+    if not os.access(
+        Path(vitrina.__file__).parent, os.W_OK
+    ):  # numba keeps its machine code there, else it needs a home
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.home.absolute() / "numba"))
     if workers == 1:
         _run_one(make_app(settings), host, port)
     else:
