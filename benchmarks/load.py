@@ -1,7 +1,7 @@
 """Load on one server by wrk: as many requests as it takes, or a given number per second.
 
-wrk is a C program with one thread here. Per request it takes a quarter of the processor time of the quickest server under
-test, where k6 takes twice that time and so, on 2 cores, would measure itself.
+wrk is a C program with one thread here. Per request it takes a quarter of the processor time of the quickest server
+under test; k6 takes twice that server's and so, on 2 cores, would measure itself.
 """
 
 from __future__ import annotations
