@@ -49,7 +49,7 @@ def environment(folder: Path, note: Callable[[str], None]) -> Path:
             raise FileNotFoundError("RecTools' environment needs python3.11")
         note(f"installing RecTools into {folder.name}")
         subprocess.run([maker, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", "-r", str(requirements)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "-qq", "-r", str(requirements)], check=True)
         stamp.write_text(wanted)
     return python
 
