@@ -1,7 +1,7 @@
 """Co-visitation: which items follow which in the same visitor's log, by direction, kinds of event and time between.
 
-One lagged pass over the log feeds every matrix: an event is paired with the next `LAGS` events of the same visitor, so that the
-work is linear in the log whatever the longest history is (a self-join would be quadratic in it).
+One lagged pass over the log feeds every matrix: an event is paired with the next `LAGS` events of the same visitor, so
+that the work is linear in the log whatever the longest history is (a self-join would be quadratic in it).
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from vitrina.engine import Engine
 from vitrina.events.schema import BUY, CART, DAY_MS, VIEW
 from vitrina.features.decay import age_days, halved
 
-LAGS = 12
+LAGS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoVisitation:
-    """One matrix. A pair counts when the first event's kind is in `sources`, the second's in `targets`, and at most `within_days`
-    lie between; `both_ways` also counts it backwards, for less.
+    """One matrix. A pair counts when the first event's kind is in `sources`, the second's in `targets`, and at most
+    `within_days` lie between; `both_ways` also counts it backwards, for less.
 
-    A pair weighs 1 / (1 + log(lag)), halved every `half_life` days since it happened; a target is damped by its total to the power `damping`.
+    A pair weighs 1 / (1 + log(lag)), halved every `half_life` days since it happened; a target is damped by its total
+    to the power `damping`.
     """
 
     name: str

@@ -1,4 +1,5 @@
-"""The two-stage recipe: candidate sources at rolling cut-offs, one ranker learned over them, a recommender at the last one."""
+"""The two-stage recipe: candidate sources at rolling cut-offs, one ranker learned over them, a recommender at the last
+one."""
 
 from __future__ import annotations
 
@@ -27,11 +28,12 @@ from vitrina.recommend.sources import Sources
 
 @dataclass(frozen=True, kw_only=True)
 class TwoStage:
-    """`ranker_name` "catboost" learns a ranker; "fusion" or a source's name orders by that alone (the publishable baselines).
+    """`ranker_name` "catboost" learns a ranker; "fusion" or a source's name orders by that alone (the publishable
+    baselines).
 
-    At each cut-off the ranker sees everybody who wanted something in the next `horizon_days`, as they stood at the cut-off, and the
-    instants before carts of the first `visit_days` after it, with the visit so far. Cut-offs are taken newest first until `groups` moments
-    are found.
+    At each cut-off the ranker sees everybody who wanted something in the next `horizon_days`, as they stood at the
+    cut-off, and the instants before carts of the first `visit_days` after it, with the visit so far. Cut-offs are taken
+    newest first until `groups` moments are found.
     """
 
     ranker_name: str = "catboost"
@@ -40,8 +42,8 @@ class TwoStage:
     horizon_days: float = 14.0
     visit_days: float = 7.0
     visits_per_cut: int = 4_000
-    negatives: int = 30
-    groups: int = 6_000
+    negatives: int = 25
+    groups: int = 4_000
     seed: int = 7
 
     def as_json(self) -> dict[str, Any]:
@@ -75,7 +77,9 @@ class TwoStage:
                 ),
             )
         except (KeyError, TypeError) as error:
-            raise ModelFormatError(f"the champion's recipe has other parameters ({error}). Train without comparing") from error
+            raise ModelFormatError(
+                f"the champion's recipe has other parameters ({error}). Train without comparing"
+            ) from error
 
     def training_cuts(self, cuts: Sequence[int], before: int) -> list[int]:
         """Those of `cuts` whose labels end at or before `before`, newest first."""
@@ -92,7 +96,9 @@ class Trained:
     groups: int
 
 
-def sample_cut(recipe: TwoStage, histories: Histories, cut: int, tables: Tables, *, threads: int) -> tuple[Rows, Recall]:
+def sample_cut(
+    recipe: TwoStage, histories: Histories, cut: int, tables: Tables, *, threads: int
+) -> tuple[Rows, Recall]:
     """The training rows of one cut-off, and the candidate recall for everybody asked at the cut-off itself."""
     until = cut + round(recipe.horizon_days * DAY_MS)
     asked = [
@@ -101,8 +107,15 @@ def sample_cut(recipe: TwoStage, histories: Histories, cut: int, tables: Tables,
     ]
     sampled = [
         sample_rows(
-            histories, moments, wanted, taste=recipe.sources.taste, tables=tables, limit=CANDIDATES, negatives=recipe.negatives,
-            seed=recipe.seed, threads=threads,
+            histories,
+            moments,
+            wanted,
+            taste=recipe.sources.taste,
+            tables=tables,
+            limit=CANDIDATES,
+            negatives=recipe.negatives,
+            seed=recipe.seed,
+            threads=threads,
         )
         for moments, wanted in asked
     ]
@@ -119,7 +132,8 @@ def train_ranker(
     threads: int = 2,
     note: Callable[[str], None] = lambda _: None,
 ) -> Trained:
-    """Learns from cut-offs whose labels end at or before `before` (ms). A fifth of the groups is held out to choose loss and size.
+    """Learns from cut-offs whose labels end at or before `before` (ms). A fifth of the groups is held out to choose
+    loss and size.
 
     `DataError` when no moment has both a positive and a negative among its candidates.
     """
@@ -137,7 +151,8 @@ def train_ranker(
             break
     if found < 10:
         raise DataError(
-            f"only {found} moments teach the ranker", where="events",
+            f"only {found} moments teach the ranker",
+            where="events",
             remedy="A longer log, or one with more carts and purchases, is needed; until then a baseline serves.",
         )
     rows = Rows.join(parts)
