@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.process_tree import watch
+from benchmarks.process_tree import EVERY_SECONDS, watch
 from benchmarks.results import Table
 from benchmarks.world import ROOT, VITRINA, environment, generated
 
@@ -42,9 +42,12 @@ def measure(world: Path, home: Path, events: int) -> dict[str, Any]:
     for name, result in reversed(
         list(results.items())
     ):  # steps stand back to back; what Python's start took comes before the first
+        begun = until - result["seconds"]
         steps[name] = {
             "seconds": result["seconds"],
-            "peak_mb": round(seen.peak_mb(until - result["seconds"], until), 1),
+            "peak_mb": round(
+                seen.peak_mb(begun - 2 * EVERY_SECONDS, until), 1
+            ),  # a short step meets one sample at least
         }
         until -= result["seconds"]
     return {
