@@ -27,7 +27,11 @@ def run_step(step: Step, run: Run) -> Done:
 
 
 def train(
-    scenario: Scenario, run: Run, *, started: Callable[[Step], None] = lambda _: None, finished: Callable[[Done], None] = lambda _: None
+    scenario: Scenario,
+    run: Run,
+    *,
+    started: Callable[[Step], None] = lambda _: None,
+    finished: Callable[[Done], None] = lambda _: None,
 ) -> list[Done]:
     """Runs every step in its order; the first error ends it, and what was served before stays."""
     done = []

@@ -1,4 +1,5 @@
-"""Implicit ALS (Hu, Koren, Volinsky, ICDM 2008): item factors, exact fold-in of anybody's history, neighbours in factor space."""
+"""Implicit ALS (Hu, Koren, Volinsky, ICDM 2008): item factors, exact fold-in of anybody's history, neighbours in factor
+space."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class ItemFactors:
-    """`factors` float32 (items, f), zeros for items that too few share; `gram` float32 (f, f) = factors' factors + regularisation;
-    `alpha`: confidence of an interaction is 1 + alpha x its weight.
+    """`factors` float32 (items, f), zeros for items that too few share; `gram` float32 (f, f) = factors' factors +
+    regularisation; `alpha`: confidence of an interaction is 1 + alpha x its weight.
     """
 
     factors: Float32
@@ -35,8 +36,8 @@ class ItemFactors:
 
 @dataclass(frozen=True, kw_only=True)
 class ALS:
-    """Fitted on users with at least two items; everybody else is folded in. Items of fewer than `least_users` such users keep no factor:
-    one user's company says nothing."""
+    """Fitted on users with at least two items; everybody else is folded in. Items of fewer than `least_users` such
+    users keep no factor: one user's company says nothing."""
 
     factors: int = 64
     regularization: float = 0.5
@@ -104,7 +105,8 @@ def factor_neighbours(
 
 @numba.njit(cache=True)
 def _nearest(similarity, rows, shelf, keep):  # type: ignore[no-untyped-def]  # compiled
-    """Per row the `keep` largest positive similarities to other items than itself, descending, ties to the smaller item."""
+    """Per row the `keep` largest positive similarities to other items than itself, descending, ties to the smaller
+    item."""
     lengths = np.zeros(len(rows), np.int64)
     items = np.empty(len(rows) * keep, np.int32)
     weights = np.empty(len(rows) * keep, np.float32)

@@ -1,4 +1,5 @@
-"""EASE (Steck, WWW 2019) over the whole catalogue: a baseline for shops with few users, solved exactly in their kernel."""
+"""EASE (Steck, WWW 2019) over the whole catalogue: a baseline for shops with few users, solved exactly in their
+kernel."""
 
 from __future__ import annotations
 
@@ -45,7 +46,9 @@ class EASE:
         profiles = past.profiles
         users = profiles.shape[0]
         if users > MOST_USERS:
-            raise ConfigError(f"EASE solves one equation a user: {users:,} are over {MOST_USERS:,}. Use item-kNN instead")
+            raise ConfigError(
+                f"EASE solves one equation a user: {users:,} are over {MOST_USERS:,}. Use item-kNN instead"
+            )
         binary = sp.csr_array((np.ones_like(profiles.data), profiles.indices, profiles.indptr), shape=profiles.shape)
         sizes = np.maximum(np.diff(binary.indptr), 1).astype(np.float32)
         scaled = sp.csr_array(sp.diags_array(sizes**-self.user_discount, dtype=np.float32) @ binary)

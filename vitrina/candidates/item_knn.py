@@ -13,8 +13,9 @@ from vitrina.features.past import Past
 
 @dataclass(frozen=True, kw_only=True)
 class ItemKNN:
-    """Co-occurrence of items in users' profiles. A user with n items counts n ** -user_discount, so that a reseller with thousands
-    does not make everything similar to everything; a pair is divided by the target's frequency ** damping.
+    """Co-occurrence of items in users' profiles. A user with n items counts n ** -user_discount, so that a reseller
+    with thousands does not make everything similar to everything; a pair is divided by the target's frequency **
+    damping.
     """
 
     keep: int = 50

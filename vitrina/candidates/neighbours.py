@@ -53,8 +53,8 @@ def best_products(
 ) -> Neighbours:
     """The `keep` largest entries of each row of left @ right, without holding the product.
 
-    left (rows, n), right (n, items), both float32; only positive entries are kept. `without` (rows, items): entries that it
-    stores are left out; None leaves out the diagonal.
+    left (rows, n), right (n, items), both float32; only positive entries are kept. `without` (rows, items): entries
+    that it stores are left out; None leaves out the diagonal.
     """
     rows = left.shape[0]
     indptr = np.zeros(rows + 1, np.int64)

@@ -13,8 +13,8 @@ from vitrina.features.past import Past
 
 @dataclass(frozen=True, kw_only=True)
 class Popularity:
-    """`score` float32 (items,); `order` int32 (items seen,), best first; `shelf_indptr` int64 (categories + 1) and `shelf_items` int32:
-    the best items of each category, best first. Ties go to the smaller row.
+    """`score` float32 (items,); `order` int32 (items seen,), best first; `shelf_indptr` int64 (categories + 1) and
+    `shelf_items` int32: the best items of each category, best first. Ties go to the smaller row.
     """
 
     score: npt.NDArray[np.float32]
@@ -25,7 +25,8 @@ class Popularity:
 
 @dataclass(frozen=True, kw_only=True)
 class Popular:
-    """Kind weight x decay summed over all visitors; with `window_days` only the events of the last days count, undecayed."""
+    """Kind weight x decay summed over all visitors; with `window_days` only the events of the last days count,
+    undecayed."""
 
     half_life: float = 7.0
     window_days: float | None = None

@@ -1,4 +1,5 @@
-"""One visitor's history, folded into distinct items: what the retrieval and the pair features both start from (compiled)."""
+"""One visitor's history, folded into distinct items: what the retrieval and the pair features both start from
+(compiled)."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ DAY: Final = 86_400_000.0
 class Profile(NamedTuple):
     """Scratch for one visitor; rows 0 .. n - 1 are distinct items, most recently touched first.
 
-    item int32 (MOST_ITEMS,), counts float32 (MOST_ITEMS, 3) by kind, days float64 (MOST_ITEMS, 3) since the last of each kind
-    (NaN: never), weight float32 (MOST_ITEMS,) of the item as a query.
+    item int32 (MOST_ITEMS,), counts float32 (MOST_ITEMS, 3) by kind, days float64 (MOST_ITEMS, 3) since the last of
+    each kind (NaN: never), weight float32 (MOST_ITEMS,) of the item as a query.
     """
 
     item: npt.NDArray[np.int32]
@@ -32,7 +33,8 @@ class Profile(NamedTuple):
 
 class Taste(NamedTuple):
     """How a history becomes a query: an event weighs its kind's weight, halved every `half_life` days, and an item its
-    strongest event / (1 + position) ** `position_power`. `alpha` turns an item's weight into confidence for the ALS fold-in."""
+    strongest event / (1 + position) ** `position_power`. `alpha` turns an item's weight into confidence for the ALS
+    fold-in."""
 
     kind_weights: tuple[float, float, float]
     half_life: float

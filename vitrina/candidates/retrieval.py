@@ -1,8 +1,9 @@
-"""Recall: the union of all sources for one visitor, with the rank that each source gives (compiled; one call a visitor).
+"""Recall: the union of all sources for one visitor, with the rank that each source gives (compiled; one call a
+visitor).
 
-Own history, one hop in each item-item matrix, ALS (one hop in factor space, scored by the folded-in factor), popular items and the
-best of the categories last seen. Each source keeps its best `PER_SOURCE`; the union is cut by reciprocal-rank fusion
-(Cormack, Clarke, Buettcher, SIGIR 2009).
+Own history, one hop in each item-item matrix, ALS (one hop in factor space, scored by the folded-in factor), popular
+items and the best of the categories last seen. Each source keeps its best `PER_SOURCE`; the union is cut by
+reciprocal-rank fusion (Cormack, Clarke, Buettcher, SIGIR 2009).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vitrina.candidates.fold_in import dot, solve_user
-from vitrina.candidates.profile import Profile, Taste, fold, new_profile
+from vitrina.candidates.profile import Profile, fold, new_profile
 
 MATRICES: Final[tuple[str, ...]] = ("next", "session", "to_cart", "carts", "item_knn", "als")
 """Item-item matrices in the order of `Tables.indptr`; the neighbours in factor space stand last."""
@@ -39,10 +40,10 @@ BARRED: Final = -2
 class Tables(NamedTuple):
     """All that recall and the pair features read, frozen at the model's `as_of`.
 
-    indptr int64 (matrices, items + 1): where a row starts in neighbours int32 / weights float32 (all matrices behind each other);
-    factors float32 (items, f), gram float32 (f, f); popular int32 (seen items,) best first, popularity float32 (items,);
-    category int32 (items,) with -1 unknown, parent int32 (categories,) with -1 for a root, shelf_indptr int64, shelf_items int32;
-    item_values float32 (items, item features).
+    indptr int64 (matrices, items + 1): where a row starts in neighbours int32 / weights float32 (all matrices behind
+    each other); factors float32 (items, f), gram float32 (f, f); popular int32 (seen items,) best first, popularity
+    float32 (items,); category int32 (items,) with -1 unknown, parent int32 (categories,) with -1 for a root,
+    shelf_indptr int64, shelf_items int32; item_values float32 (items, item features).
     """
 
     indptr: npt.NDArray[np.int64]
@@ -62,8 +63,9 @@ class Tables(NamedTuple):
 class Scratch(NamedTuple):
     """Memory of one thread. Between calls slot int32 (items,) is all -1 and worth float32 (items,) all 0.
 
-    touched int32: items that the source at hand scores; best int32 and best_worth float32 (PER_SOURCE,): its best ones; united int32, ranks float32 and
-    fusion float32: the union so far; factor float32 (f,) and profile: what the ranker reads afterwards.
+    touched int32: items that the source at hand scores; best int32 and best_worth float32 (PER_SOURCE,): its best ones;
+    united int32, ranks float32 and fusion float32: the union so far; factor float32 (f,) and profile: what the ranker
+    reads afterwards.
     """
 
     slot: npt.NDArray[np.int32]
@@ -97,7 +99,8 @@ def new_scratch(tables: Tables) -> Scratch:
 
 @numba.njit(cache=True, nogil=True)
 def _gather(rows, strengths, known, indptr, neighbours, weights, allowed, slot, worth, touched):  # type: ignore[no-untyped-def]  # compiled
-    """Adds strength x weight over the neighbours of `known` rows to `worth`, rules obeyed; returns the number of items touched."""
+    """Adds strength x weight over the neighbours of `known` rows to `worth`, rules obeyed; returns the number of items
+    touched."""
     n, filtered = 0, len(allowed) > 0
     for h in range(known):
         strength = strengths[h]
@@ -114,7 +117,8 @@ def _gather(rows, strengths, known, indptr, neighbours, weights, allowed, slot, 
 
 @numba.njit(cache=True, nogil=True)
 def _lift(items, count, scores, strength, most, allowed, slot, worth, touched, n):  # type: ignore[no-untyped-def]  # compiled
-    """Raises the worth of items[:count] to strength x scores[item] until `most` are touched; returns the number touched."""
+    """Raises the worth of items[:count] to strength x scores[item] until `most` are touched; returns the number
+    touched."""
     filtered = len(allowed) > 0
     for place in range(count):
         if n >= most:
@@ -131,7 +135,8 @@ def _lift(items, count, scores, strength, most, allowed, slot, worth, touched, n
 
 @numba.njit(cache=True, nogil=True)
 def _unite(s, n, union, slot, worth, touched, best, best_worth, united, ranks, fusion):  # type: ignore[no-untyped-def]  # compiled
-    """Ranks the best PER_SOURCE of the n touched items (ties to the smaller item), unites them, clears; returns the union's size."""
+    """Ranks the best PER_SOURCE of the n touched items (ties to the smaller item), unites them, clears; returns the
+    union's size."""
     filled = 0
     for t in range(n):
         item = touched[t]
@@ -175,12 +180,13 @@ def _unite(s, n, union, slot, worth, touched, best, best_worth, united, ranks, f
 def retrieve(  # type: ignore[no-untyped-def]  # compiled
     items, kinds, ts, begin, end, as_of, taste, tables, scratch, barred, allowed, new_only, out_items, out_ranks
 ):
-    """Writes the candidates of one visitor, best fused rank first, and returns (their number, distinct items of the history).
+    """Writes the candidates of one visitor, best fused rank first, and returns (their number, distinct items of the
+    history).
 
-    History: events begin .. end - 1 of items/kinds/ts, most recent first. Rules: `barred` int32 items never appear, `allowed` bool
-    (items,) or empty says which may, `new_only` bars the whole history. out_items int32 (c,), out_ranks float32 (c, sources) with
-    UNRANKED where a source does not have the item; c is the most candidates wanted. `scratch.profile` and `scratch.factor` are left
-    filled for the ranker.
+    History: events begin .. end - 1 of items/kinds/ts, most recent first. Rules: `barred` int32 items never appear,
+    `allowed` bool (items,) or empty says which may, `new_only` bars the whole history. out_items int32 (c,), out_ranks
+    float32 (c, sources) with UNRANKED where a source does not have the item; c is the most candidates wanted.
+    `scratch.profile` and `scratch.factor` are left filled for the ranker.
     """
     # arrays are taken out of their tuples once: inside the loops each access would count a reference
     profile, slot, worth, touched = scratch.profile, scratch.slot, scratch.worth, scratch.touched
@@ -225,7 +231,16 @@ def retrieve(  # type: ignore[no-untyped-def]  # compiled
         shelves += 1
         start, stop = tables.shelf_indptr[shelf], tables.shelf_indptr[shelf + 1]
         n = _lift(
-            tables.shelf_items[start:stop], stop - start, popularity, strengths[h], MOST_TOUCHED, allowed, slot, worth, touched, n
+            tables.shelf_items[start:stop],
+            stop - start,
+            popularity,
+            strengths[h],
+            MOST_TOUCHED,
+            allowed,
+            slot,
+            worth,
+            touched,
+            n,
         )
     union = _unite(CATEGORY, n, union, slot, worth, touched, best, best_worth, union_items, ranks, fusion)
     order = np.argsort(fusion[:union], kind="mergesort")

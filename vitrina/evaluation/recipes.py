@@ -10,7 +10,6 @@ import numpy as np
 
 from vitrina.candidates.retrieval import Tables
 from vitrina.errors import DataError
-
 from vitrina.evaluation.truth import Int32s
 from vitrina.events.ids import IdMap
 from vitrina.features.history import Histories, Moments
@@ -18,16 +17,17 @@ from vitrina.ranking.trees import NO_TREES, Trees
 from vitrina.recommend.recommender import Catalogue, Recommender, mode_of
 from vitrina.recommend.two_stage import Trained, TwoStage, train_ranker
 
-
 if TYPE_CHECKING:
     from vitrina.events.splits import Window
 
 
 @dataclass(kw_only=True)
 class TwoStageAtWindows:
-    """Fits `recipe` as of each window's start. `tables_at` gives the candidate sources of a cut-off; the last window's model is kept.
+    """Fits `recipe` as of each window's start. `tables_at` gives the candidate sources of a cut-off; the last window's
+    model is kept.
 
-    The first window (the oldest) chooses the ranker's loss for those after it. Without enough moments to learn from, the window is answered by reciprocal-rank fusion, and `note` hears it.
+    The first window (the oldest) chooses the ranker's loss for those after it. Without enough moments to learn from,
+    the window is answered by reciprocal-rank fusion, and `note` hears it.
     """
 
     recipe: TwoStage
@@ -86,7 +86,8 @@ def assemble(
     items: IdMap | None = None,
     catalogue: Catalogue | None = None,
 ) -> Recommender:
-    """A recommender from its parts; without ids and catalogue it answers in rows and knows no filter, which is all a backtest needs."""
+    """A recommender from its parts; without ids and catalogue it answers in rows and knows no filter, which is all a
+    backtest needs."""
     count = len(tables.category)
     return Recommender(
         items=items if items is not None else IdMap(np.arange(count)),

@@ -1,7 +1,7 @@
 """Histories: every user's events, most recent first, cut at any moment without copying.
 
-The events of a user are one slice of flat arrays, sorted by time descending. What the user had done before a moment `t` is then a
-suffix of that slice, so that thousands of (user, moment) pairs share one copy of the log.
+The events of a user are one slice of flat arrays, sorted by time descending. What the user had done before a moment `t`
+is then a suffix of that slice, so that thousands of (user, moment) pairs share one copy of the log.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class History:
 
 @dataclass(frozen=True, kw_only=True)
 class Moments:
-    """Points at which somebody is served: row r sees events `begin[r]:end[r]` of its histories and is asked at `as_of[r]` (ms)."""
+    """Points at which somebody is served: row r sees events `begin[r]:end[r]` of its histories and is asked at
+    `as_of[r]` (ms)."""
 
     users: Int32
     begin: Int64
@@ -114,7 +115,8 @@ def _reversed_segments(indptr: Int64) -> Int64:
 
 @numba.njit(cache=True)
 def _begins(indptr: Int64, ts: Int64, users: Int32, times: Int64) -> Int64:
-    """First position of each user's slice whose event is strictly before the time (binary search in descending order)."""
+    """First position of each user's slice whose event is strictly before the time (binary search in descending
+    order)."""
     begins = np.empty(len(users), np.int64)
     for r in range(len(users)):
         low, high = indptr[users[r]], indptr[users[r] + 1]

@@ -60,7 +60,7 @@ def fit_item_table(engine: Engine, events: ir.Table, *, as_of: int, category: np
         size = int(category.max()) + 1
 
         def by_category(column: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-            return np.bincount(groups, weights=column[known], minlength=size)
+            return np.bincount(groups, weights=column[known], minlength=size).astype(np.float64, copy=False)
 
         values[known, names["category_events_7d"]] = by_category(week)[groups]
         values[known, names["category_wanted_30d"]] = by_category(values[:, names["item_wanted_30d"]])[groups]

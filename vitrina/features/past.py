@@ -20,7 +20,8 @@ LONGEST_PROFILE = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Past:
-    """Prepared events strictly before `as_of` (ms), and the size of the id maps. `category` int32 (items,), -1 where unknown."""
+    """Prepared events strictly before `as_of` (ms), and the size of the id maps. `category` int32 (items,), -1 where
+    unknown."""
 
     engine: Engine
     events: ir.Table
@@ -33,7 +34,8 @@ class Past:
 
     @cached_property
     def interactions(self) -> sp.csr_array:
-        """float32 (users, items): kind weight x decay, summed over the events of the pair; at most LONGEST_PROFILE a user."""
+        """float32 (users, items): kind weight x decay, summed over the events of the pair; at most LONGEST_PROFILE a
+        user."""
         pairs = interactions(self.events, as_of=self.as_of, half_life=self.half_life, weights=self.weights)
         table = self.engine.to_arrow(pairs)
         user, item = table.column("user").to_numpy(), table.column("item").to_numpy()

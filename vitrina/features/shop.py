@@ -27,8 +27,9 @@ class Log(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """`categories` int64 (categories,): the shop's own category numbers, ascending; `parent` int32 (categories,): the place of each one's
-    parent, -1 for a root. `weights`: how much one event of each kind says. `as_of` (ms) is just after the last event.
+    """`categories` int64 (categories,): the shop's own category numbers, ascending; `parent` int32 (categories,): the
+    place of each one's parent, -1 for a root. `weights`: how much one event of each kind says. `as_of` (ms) is just
+    after the last event.
     """
 
     prepared: Prepared
@@ -68,8 +69,8 @@ class Shop:
         )
 
     def category(self, as_of: int) -> npt.NDArray[np.int32]:
-        """Places in `categories` int32 (items,), -1 unknown. Items described only later take their first category: shops publish
-        snapshots after the fact, and a category hardly tells the future."""
+        """Places in `categories` int32 (items,), -1 unknown. Items described only later take their first category:
+        shops publish snapshots after the fact, and a category hardly tells the future."""
         known = categories_as_of(self.prepared, self.engine, as_of, back_fill=True)
         place = np.searchsorted(self.categories, known.values).astype(np.int32)
         place[~known.known] = -1

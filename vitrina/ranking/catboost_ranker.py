@@ -1,4 +1,5 @@
-"""The CatBoost ranker: a Logloss and a YetiRank model on the same rows; the better NDCG@10 on the validation groups stays."""
+"""The CatBoost ranker: a Logloss and a YetiRank model on the same rows; the better NDCG@10 on the validation groups
+stays."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ from vitrina.ranking.trees import Trees, trees_of
 
 @dataclass(frozen=True, kw_only=True)
 class FittedRanker:
-    """`trees` for serving and `cbm` (CatBoost's own bytes) for everybody else; `ndcg` of each loss on validation, `curve` of the chosen one
-    (one value per iteration), `importance` by feature name, in percent."""
+    """`trees` for serving and `cbm` (CatBoost's own bytes) for everybody else; `ndcg` of each loss on validation,
+    `curve` of the chosen one (one value per iteration), `importance` by feature name, in percent."""
 
     trees: Trees
     cbm: bytes
@@ -31,7 +32,8 @@ class FittedRanker:
 
 @dataclass(frozen=True, kw_only=True)
 class CatBoostRanker:
-    """Hyper-parameters are CatBoost's own; training stops when the validation metric has not improved for `patience` trees."""
+    """Hyper-parameters are CatBoost's own; training stops when the validation metric has not improved for `patience`
+    trees."""
 
     losses: tuple[str, ...] = ("Logloss", "YetiRank")
     iterations: int = 300
@@ -45,7 +47,8 @@ class CatBoostRanker:
     def fit(
         self, train: Rows, valid: Rows, *, threads: int = 2, note: Callable[[str], None] = lambda _: None
     ) -> FittedRanker:
-        """Rows with at least one positive per group. The chosen loss is the one with the best NDCG@10 over `valid`'s groups."""
+        """Rows with at least one positive per group. The chosen loss is the one with the best NDCG@10 over `valid`'s
+        groups."""
         best: FittedRanker | None = None
         scores: dict[str, float] = {}
         for loss in self.losses:

@@ -14,7 +14,8 @@ from vitrina.features.history import Histories, Moments
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What came after each moment: CSR rows of distinct items, ascending inside a row; indptr int64 (moments + 1), items int32."""
+    """What came after each moment: CSR rows of distinct items, ascending inside a row; indptr int64 (moments + 1),
+    items int32."""
 
     indptr: npt.NDArray[np.int64]
     items: npt.NDArray[np.int32]
@@ -43,8 +44,8 @@ def cut_moments(histories: Histories, cut: int, until: int) -> tuple[Moments, Wa
 def visit_moments(
     histories: Histories, cut: int, until: int, *, days: float, most: int, seed: int
 ) -> tuple[Moments, Wanted]:
-    """The instants just before a cart or purchase in the first `days` after the cut, by users with a past, at most `most` of them
-    (drawn by `seed`); the visit so far is known then. Wanted is all up to `until`.
+    """The instants just before a cart or purchase in the first `days` after the cut, by users with a past, at most
+    `most` of them (drawn by `seed`); the visit so far is known then. Wanted is all up to `until`.
     """
     last = min(until, cut + round(days * DAY_MS))
     places = np.flatnonzero((histories.kinds >= CART) & (histories.ts >= cut) & (histories.ts < last))

@@ -1,7 +1,7 @@
 """The pair-feature kernel: the ranker's (visitor, item) features, compiled, for training and serving alike.
 
-It is the only code that makes ranker features. In: a visitor's folded history and candidates as `retrieve` leaves them. Out: float32
-rows in the order of `FEATURES`. NaN means unknown (CatBoost takes it as smaller than everything).
+It is the only code that makes ranker features. In: a visitor's folded history and candidates as `retrieve` leaves them.
+Out: float32 rows in the order of `FEATURES`. NaN means unknown (CatBoost takes it as smaller than everything).
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ _DAY: Final = 24 * _HOUR
 def pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, cand, ranks, count, out):  # type: ignore[no-untyped-def]  # compiled
     """Writes `out` float32 (count, len(FEATURES)) for candidates `cand[:count]`, which need not come in any order.
 
-    To be called after `retrieve` for the same visitor: reads `scratch.profile` and `scratch.factor`. ranks float32 (count, sources);
-    `known` is the number of distinct items of the history.
+    To be called after `retrieve` for the same visitor: reads `scratch.profile` and `scratch.factor`. ranks float32
+    (count, sources); `known` is the number of distinct items of the history.
     """
     profile, slot, factor = scratch.profile, scratch.slot, scratch.factor
     folded, strengths, counts, since = profile.item, profile.weight, profile.counts, profile.days

@@ -1,9 +1,11 @@
-"""Training rows for the ranker: at each moment the positives among the candidates, and negatives drawn from the same candidates."""
+"""Training rows for the ranker: at each moment the positives among the candidates, and negatives drawn from the same
+candidates."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numba
@@ -22,7 +24,8 @@ _ANYTHING: Final = np.empty(0, np.bool_)
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Groups behind each other: features float32 (rows, features), label float32 (rows,), group int32 (rows,), ascending."""
+    """Groups behind each other: features float32 (rows, features), label float32 (rows,), group int32 (rows,),
+    ascending."""
 
     features: npt.NDArray[np.float32]
     label: npt.NDArray[np.float32]
@@ -33,7 +36,7 @@ class Rows:
 
     @property
     def groups(self) -> int:
-        return int(len(np.unique(self.group)))
+        return len(np.unique(self.group))
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Rows:
         """The rows at which `mask` (rows,) holds."""
@@ -56,7 +59,8 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Recall:
-    """Share of the wanted items that the candidates hold: `union` and one value per source, over all (moment, item) pairs."""
+    """Share of the wanted items that the candidates hold: `union` and one value per source, over all (moment, item)
+    pairs."""
 
     union: float
     by_source: dict[str, float]
@@ -75,13 +79,14 @@ def sample_rows(
     seed: int,
     threads: int = 2,
 ) -> tuple[Rows, Recall]:
-    """Rows of every moment that has a positive among its `limit` candidates, with at most `negatives` others, and the recall.
+    """Rows of every moment that has a positive among its `limit` candidates, with at most `negatives` others, and the
+    recall.
 
-    Negatives are drawn without replacement from the moment's own candidates by a hash of (seed, moment, item), so that the same call
-    gives the same rows whatever the number of threads.
+    Negatives are drawn without replacement from the moment's own candidates by a hash of (seed, moment, item), so that
+    the same call gives the same rows whatever the number of threads.
     """
     spans = np.linspace(0, len(moments), max(1, min(threads, len(moments))) + 1).astype(np.int64)
-    jobs = [(int(a), int(b)) for a, b in zip(spans[:-1], spans[1:], strict=True)]
+    jobs = [(int(a), int(b)) for a, b in pairwise(spans)]
 
     def run(
         job: tuple[int, int],

@@ -1,4 +1,5 @@
-"""CatBoost's oblivious trees as plain arrays, evaluated by a compiled loop: the same scores, without CatBoost in the service.
+"""CatBoost's oblivious trees as plain arrays, evaluated by a compiled loop: the same scores, without CatBoost in the
+service.
 
 An oblivious tree of depth d asks d questions `x[feature] > border`; the answers are the bits of the leaf's number.
 """
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 
 class Trees(NamedTuple):
-    """feature int32 and border float32 (splits,); split_start int64 (trees + 1,) and leaf_start int64 (trees + 1,) cut them and
-    leaves float64 by tree; scale, bias float64 (1,). A missing value answers every question with no.
+    """feature int32 and border float32 (splits,); split_start int64 (trees + 1,) and leaf_start int64 (trees + 1,) cut
+    them and leaves float64 by tree; scale, bias float64 (1,). A missing value answers every question with no.
     """
 
     feature: npt.NDArray[np.int32]
@@ -44,7 +45,8 @@ NO_TREES: Final = Trees(
 
 
 def trees_of(model: CatBoost, folder: Path) -> Trees:
-    """Reads the trees through CatBoost's JSON export, written to `folder`. `ModelFormatError` for other than float splits."""
+    """Reads the trees through CatBoost's JSON export, written to `folder`. `ModelFormatError` for other than float
+    splits."""
     path = folder / "trees.json"
     model.save_model(str(path), format="json")
     document = json.loads(path.read_text())
@@ -84,8 +86,8 @@ def trees_of(model: CatBoost, folder: Path) -> Trees:
 def score_rows(trees, rows, count, columns, leaf, out):  # type: ignore[no-untyped-def]  # compiled
     """Raw CatBoost scores of rows[:count] float32 (count, features) into `out` float64 (count,).
 
-    Scratch: columns float32 (features, rows) for the rows turned round, leaf int32 (rows,). The inner loops run over rows, side by side
-    in memory, so that the processor answers one question for many rows at once.
+    Scratch: columns float32 (features, rows) for the rows turned round, leaf int32 (rows,). The inner loops run over
+    rows, side by side in memory, so that the processor answers one question for many rows at once.
     """
     scale, bias = trees.scale_bias[0], trees.scale_bias[1]
     for r in range(count):

@@ -55,18 +55,21 @@ def describe(recommender: Recommender, ranker: str) -> dict[str, Any]:
 
 
 def unpack(stored: Stored) -> Recommender:
-    """The recommender of a model folder; arrays stay where they are mapped. `ModelFormatError` for other features or sources."""
+    """The recommender of a model folder; arrays stay where they are mapped. `ModelFormatError` for other features or
+    sources."""
     arrays, meta = stored.arrays, stored.meta
     for name, ours in (("features", list(FEATURES)), ("sources", list(SOURCES))):
         if list(meta.get(name, [])) != ours:
             raise ModelFormatError(
-                f"{stored.folder}: its {name} are not those of this version of Vitrina. Train again, or serve it with the version that made it"
+                f"{stored.folder}: its {name} are not those of this version of Vitrina. "
+                "Train again, or serve it with the version that made it"
             )
     try:
         # a view as a bare ndarray: the compiled code takes no memmap type
         tables = Tables(**{name: _plain(arrays[f"tables_{name}"]) for name in Tables._fields})
         trees = Trees(**{name: _plain(arrays[f"trees_{name}"]) for name in Trees._fields})
         taste = meta["taste"]
+        view, cart, buy = (float(weight) for weight in taste["kind_weights"])
         titles = arrays.get("titles")
         return Recommender(
             items=IdMap(_plain(arrays["items"])),
@@ -82,7 +85,7 @@ def unpack(stored: Stored) -> Recommender:
             mode=mode_of(meta["ranker"]),
             as_of=int(meta["as_of"]),
             taste=Taste(
-                kind_weights=tuple(float(weight) for weight in taste["kind_weights"]),
+                kind_weights=(view, cart, buy),
                 half_life=float(taste["half_life"]),
                 position_power=float(taste["position_power"]),
                 alpha=float(taste["alpha"]),

@@ -63,7 +63,8 @@ def rank_one(  # type: ignore[no-untyped-def]  # compiled
     out_scores,
     out_sources,
 ):
-    """Fills the outputs (k,) with the best k items and returns how many there are; fewer than k only when the rules leave no more.
+    """Fills the outputs (k,) with the best k items and returns how many there are; fewer than k only when the rules
+    leave no more.
 
     `mode`: BY_TREES, BY_FUSION, or the number of the one source that orders (the others follow it by fused rank).
     """
@@ -143,9 +144,9 @@ PLACES: Final = 1_000
 
 
 @numba.njit(cache=True, nogil=True)
-def _refill(
+def _refill(  # type: ignore[no-untyped-def]  # compiled
     items, begin, end, tables, slot, barred, allowed, new_only, taken, lowest, out_items, out_scores, out_sources
-):  # type: ignore[no-untyped-def]  # compiled
+):
     """Goes on down the popular order until the answer is full; scores keep falling by one a place."""
     for b in range(len(barred)):
         slot[barred[b]] = 0
@@ -197,7 +198,8 @@ def rank_many(  # type: ignore[no-untyped-def]  # compiled
     out_items,
     out_scores,
 ):
-    """`rank_one` for rows first .. last - 1 of out_items int32 (n, k), padded with -1, and out_scores float32 (n, k)."""
+    """`rank_one` for rows first .. last - 1 of out_items int32 (n, k), padded with -1, and out_scores float32 (n,
+    k)."""
     sources = np.empty(out_items.shape[1], np.uint8)
     for r in range(first, last):
         filled = rank_one(

@@ -1,4 +1,5 @@
-"""The recommender: a fitted model of the storefront kind that answers for one visitor or for many, by the same compiled pass."""
+"""The recommender: a fitted model of the storefront kind that answers for one visitor or for many, by the same compiled
+pass."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +17,10 @@ from vitrina.candidates.retrieval import MATRICES, SOURCES, Tables
 from vitrina.errors import ModelFormatError
 from vitrina.events.ids import IdMap
 from vitrina.features.history import Histories, History, Moments
-from vitrina.ranking.pair_features import FEATURES
 from vitrina.ranking.trees import Trees
 from vitrina.recommend.ranking_pass import BY_FUSION, BY_TREES, Desk, new_desk, rank_many, rank_one
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from vitrina.recommend.model_folder import Stored
 
 _NOBODY = np.empty(0, np.int32)
@@ -32,7 +30,8 @@ _BLOCK = 2_048
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What may be shown: never `exclude` (int32 rows), only `allowed` (bool (items,), None: anything), `new_only`: nothing touched before."""
+    """What may be shown: never `exclude` (int32 rows), only `allowed` (bool (items,), None: anything), `new_only`:
+    nothing touched before."""
 
     exclude: npt.NDArray[np.int32] = field(default_factory=lambda: _NOBODY)
     allowed: npt.NDArray[np.bool_] | None = None
@@ -41,7 +40,8 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranked:
-    """The answer, best first: items int32 (n,), scores float32 (n,), sources uint8 (n,): the source that ranked each item highest."""
+    """The answer, best first: items int32 (n,), scores float32 (n,), sources uint8 (n,): the source that ranked each
+    item highest."""
 
     items: npt.NDArray[np.int32]
     scores: npt.NDArray[np.float32]
@@ -50,8 +50,9 @@ class Ranked:
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """Items as of the model: category int32 (items,) places into `categories` (-1 unknown), `categories` int64 the shop's own numbers,
-    parent int32 (categories,) with -1 for a root, available bool (items,); `titles` bytes `S{n}` (items,) or None."""
+    """Items as of the model: category int32 (items,) places into `categories` (-1 unknown), `categories` int64 the
+    shop's own numbers, parent int32 (categories,) with -1 for a root, available bool (items,); `titles` bytes `S{n}`
+    (items,) or None."""
 
     category: npt.NDArray[np.int32]
     categories: npt.NDArray[np.int64]
@@ -60,7 +61,8 @@ class Catalogue:
     titles: npt.NDArray[np.bytes_] | None = None
 
     def in_categories(self, wanted: list[int]) -> npt.NDArray[np.bool_]:
-        """Bool (items,): items whose category is one of the shop's numbers `wanted` or lies below one. Unknown numbers match nothing."""
+        """Bool (items,): items whose category is one of the shop's numbers `wanted` or lies below one. Unknown numbers
+        match nothing."""
         chosen = np.isin(self.categories, np.asarray(wanted, np.int64))
         parent = self.parent
         while True:
@@ -92,13 +94,15 @@ class Recommender:
 
     @classmethod
     def load(cls, stored: Stored) -> Recommender:
-        """From a model folder as `read_model` gives it; `ModelFormatError` when it was made for other features or sources."""
+        """From a model folder as `read_model` gives it; `ModelFormatError` when it was made for other features or
+        sources."""
         from vitrina.recommend.model_folder import unpack
 
         return unpack(stored)
 
     def recommend(self, history: History, *, k: int, rules: Rules | None = None, as_of: int) -> Ranked:
-        """The best k items for somebody with this history, asked at `as_of` (ms); fewer only when the rules leave fewer."""
+        """The best k items for somebody with this history, asked at `as_of` (ms); fewer only when the rules leave
+        fewer."""
         rules = rules or Rules()
         items, scores, sources = np.empty(k, np.int32), np.empty(k, np.float32), np.empty(k, np.uint8)
         allowed = _ANYTHING if rules.allowed is None else rules.allowed
@@ -133,7 +137,8 @@ class Recommender:
         threads: int = 2,
         note: Callable[[int], None] = lambda _: None,
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Items int32 (moments, k) padded with -1, and scores float32 of the same shape; `note` hears how many rows were finished."""
+        """Items int32 (moments, k) padded with -1, and scores float32 of the same shape; `note` hears how many rows
+        were finished."""
         items = np.empty((len(moments), k), np.int32)
         scores = np.empty((len(moments), k), np.float32)
 

@@ -1,4 +1,5 @@
-"""All candidate sources of a two-stage recommender as one spec: fitted together on one past, packed into one set of tables."""
+"""All candidate sources of a two-stage recommender as one spec: fitted together on one past, packed into one set of
+tables."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ from vitrina.features.past import Past
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """What is fitted before anything is ranked. The co-visitation matrices carry the first names of `MATRICES`, in their order."""
+    """What is fitted before anything is ranked. The co-visitation matrices carry the first names of `MATRICES`, in
+    their order."""
 
     covisitation: tuple[CoVisitation, ...] = STOREFRONT_MATRICES
     item_knn: ItemKNN = ItemKNN()
@@ -30,7 +32,8 @@ class Sources:
     taste: Taste = Taste(kind_weights=(1.0, 1.5, 1.0), half_life=14.0, position_power=0.5, alpha=2.0)
 
     def fit(self, past: Past, parent: npt.NDArray[np.int32], *, note: Callable[[str], None] = lambda _: None) -> Tables:
-        """Tables as of `past.as_of`; parent int32 (categories,), -1 for a root. `note` hears each stage as it begins."""
+        """Tables as of `past.as_of`; parent int32 (categories,), -1 for a root. `note` hears each stage as it
+        begins."""
         note("popularity")
         popularity = self.popular.fit(past)
         note("co-visitation")

@@ -1,4 +1,5 @@
-"""Hyper-parameters by Optuna, on request: taste, ranker and sampling, judged on the last window before the end of the log."""
+"""Hyper-parameters by Optuna, on request: taste, ranker and sampling, judged on the last window before the end of the
+log."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ def tune(
     threads: int = 2,
     note: Callable[[str], None] = lambda _: None,
 ) -> TwoStage:
-    """The best of `trials` recipes (the given one is the first) by NDCG@10 on held-out groups of the ranker's own cut-offs.
+    """The best of `trials` recipes (the given one is the first) by NDCG@10 on held-out groups of the ranker's own
+    cut-offs.
 
     The candidate sources stay as they are, so that no trial fits them again. Deterministic for a seed.
     """

@@ -30,7 +30,8 @@ _PLAIN_KINDS = "biufSU"  # bool, integers, floats, fixed-width bytes and text
 
 @dataclass(frozen=True, kw_only=True)
 class StoredModel:
-    """A model folder as read: `arrays` are memory maps that share their pages; writing to one changes a private copy, never a file.
+    """A model folder as read: `arrays` are memory maps that share their pages; writing to one changes a private copy,
+    never a file.
 
     `files` are absolute or relative as `folder` is.
     """

@@ -1,4 +1,5 @@
-"""The scenarios: an explicit list. Each is one file that declares its steps; nothing is imported before it is asked for."""
+"""The scenarios: an explicit list. Each is one file that declares its steps; nothing is imported before it is asked
+for."""
 
 from __future__ import annotations
 

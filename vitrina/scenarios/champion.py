@@ -48,7 +48,9 @@ class Champion:
             items_fingerprint=items_fingerprint(recommender.items),
         )
         if folder is None:
-            raise NoChampionError(f"no lists fit version {version.version}. Publish them: vitrina step {run.scenario} publish")
+            raise NoChampionError(
+                f"no lists fit version {version.version}. Publish them: vitrina step {run.scenario} publish"
+            )
         return cls(version=version.version, recommender=recommender, lists=Lists.open(folder))
 
     def recommend(self, user_id: str, *, k: int, session: list[str]) -> dict[str, Any]:
@@ -78,7 +80,8 @@ class Champion:
     def batch(
         self, users: Path, out: Path, *, k: int, new_only: bool, progress: Callable[[str, int, int], None]
     ) -> dict[str, Any]:
-        """Writes user,item,rank,score for every user of the file, through a temporary name; strangers get popular items."""
+        """Writes user,item,rank,score for every user of the file, through a temporary name; strangers get popular
+        items."""
         wanted = read_users(users)
         rows = self.lists.users.rows(wanted)
         items, scores = self._lists_of(rows, k=k, new_only=new_only)
@@ -89,7 +92,9 @@ class Champion:
             writer.writerow(["user", "item", "rank", "score"])
             for place, user in enumerate(wanted):
                 found = items[place][items[place] >= 0]
-                for rank, (item, score) in enumerate(zip(self.recommender.items.ids_of(found), scores[place], strict=False), 1):
+                for rank, (item, score) in enumerate(
+                    zip(self.recommender.items.ids_of(found), scores[place], strict=False), 1
+                ):
                     writer.writerow([user, item, rank, f"{score:.6g}"])
                 if place % 1000 == 0:
                     progress("users", place, len(wanted))
@@ -114,13 +119,17 @@ class Champion:
         known = histories.at(np.maximum(rows, 0), as_of)
         empty = rows < 0
         moments = Moments(
-            users=known.users, begin=np.where(empty, 0, known.begin), end=np.where(empty, 0, known.end), as_of=known.as_of
+            users=known.users,
+            begin=np.where(empty, 0, known.begin),
+            end=np.where(empty, 0, known.end),
+            as_of=known.as_of,
         )
         return self.recommender.recommend_batch(histories, moments, k=k, new_only=new_only)
 
 
 def read_users(path: Path) -> list[str]:
-    """The user ids of a CSV file, in their order; the column is named user, user_id or visitorid, or is the only one."""
+    """The user ids of a CSV file, in their order; the column is named user, user_id or visitorid, or is the only
+    one."""
     if not path.is_file():
         raise DataError("there is no such file", where=str(path), remedy="Check --users.")
     with path.open(newline="", encoding="utf-8") as file:
@@ -130,7 +139,11 @@ def read_users(path: Path) -> list[str]:
             raise DataError("the file is empty", where=str(path), remedy="Write a header and one user id a line.")
         named = [place for place, column in enumerate(header) if column.strip().lower() in USER_COLUMNS]
         if not named and len(header) > 1:
-            raise DataError(f"none of its columns {header} is one of {USER_COLUMNS}", where=f"{path}, row 1", remedy="Name the column of users.")
+            raise DataError(
+                f"none of its columns {header} is one of {USER_COLUMNS}",
+                where=f"{path}, row 1",
+                remedy="Name the column of users.",
+            )
         place = named[0] if named else 0
         users = [] if named else [header[0]]
         for number, row in enumerate(reader, 2):
@@ -138,5 +151,3 @@ def read_users(path: Path) -> list[str]:
                 raise DataError("no user id", where=f"{path}, row {number}", remedy="Remove the row or fill it.")
             users.append(row[place].strip())
     return users
-
-

@@ -57,7 +57,10 @@ def validate(run: Run) -> dict[str, Any]:
     def progress(what: str, share: float) -> None:
         run.progress(what, round(share * 100), 100)
 
-    with LocalEngine(memory_limit=run.memory, threads=run.threads) as engine, run.objects.writing(run.key("validated")) as out:
+    with (
+        LocalEngine(memory_limit=run.memory, threads=run.threads) as engine,
+        run.objects.writing(run.key("validated")) as out,
+    ):
         target = out / "log"
         if source["data"] == COMPLETE_JOURNEY:
             report = read_complete_journey(target, engine, progress)
@@ -73,8 +76,13 @@ def validate(run: Run) -> dict[str, Any]:
     for line in report.summary().splitlines():
         run.note(line)
     return {
-        "rows_in": report.rows_in, "rows_out": report.rows_out, "rejected": dict(report.rejected), "duplicates": report.duplicates,
-        "users": report.users, "items": report.items, "missing": list(report.missing),
+        "rows_in": report.rows_in,
+        "rows_out": report.rows_out,
+        "rejected": dict(report.rejected),
+        "duplicates": report.duplicates,
+        "users": report.users,
+        "items": report.items,
+        "missing": list(report.missing),
     }
 
 
@@ -84,7 +92,10 @@ def prepare(run: Run) -> dict[str, Any]:
     from vitrina.events.prepare import prepare as number
     from vitrina.registry.fingerprint import fingerprint
 
-    with LocalEngine(memory_limit=run.memory, threads=run.threads) as engine, run.objects.writing(run.key("prepared")) as out:
+    with (
+        LocalEngine(memory_limit=run.memory, threads=run.threads) as engine,
+        run.objects.writing(run.key("prepared")) as out,
+    ):
         made = number(run.local("validated"), out / "log", engine)
         users, items = len(made.users), len(made.items)
         (made.folder / FINGERPRINT).write_text(fingerprint(made.folder))
@@ -104,7 +115,9 @@ def promote(run: Run) -> dict[str, Any]:
     registered = json.loads(run.objects.get_bytes(run.key("registered.json")))
     before = run.registry.champion()
     if not registered["promote"] and not run.force:
-        run.note(f"Version {registered['version']} is not promoted; champion stays {before.version if before else 'none'}")
+        run.note(
+            f"Version {registered['version']} is not promoted; champion stays {before.version if before else 'none'}"
+        )
         return {"promoted": False, "champion": before.version if before else None}
     champion = run.registry.promote(registered["version"])
     run.note(f"Version {champion.version} ({registered['winner']}) is the champion")

@@ -1,4 +1,5 @@
-"""What a scenario declares: named steps with their inputs and outputs, and where their functions are. Imports nothing heavy."""
+"""What a scenario declares: named steps with their inputs and outputs, and where their functions are. Imports nothing
+heavy."""
 
 from __future__ import annotations
 
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 class Run:
     """One pass through a scenario's steps.
 
-    `objects` holds what steps hand on, under `<scenario>/...`; `registry` the models. `data` and `columns` say what to read (as the CLI
-    takes them), `as_of` (ms) ends the log earlier, `now` (ms) is the wall clock at the start, `tune` asks for a search of the
-    hyper-parameters with that many trials, `force` promotes whatever the gate says. `note` hears lines for people; `progress`
-    (what, done, of) feeds a bar.
+    `objects` holds what steps hand on, under `<scenario>/...`; `registry` the models. `data` and `columns` say what to
+    read (as the CLI takes them), `as_of` (ms) ends the log earlier, `now` (ms) is the wall clock at the start, `tune`
+    asks for a search of the hyper-parameters with that many trials, `force` promotes whatever the gate says. `note`
+    hears lines for people; `progress` (what, done, of) feeds a bar.
     """
 
     scenario: str
@@ -51,7 +52,8 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """`function` is "module:name", called with the Run and returning a small JSON result; inputs and outputs are object names."""
+    """`function` is "module:name", called with the Run and returning a small JSON result; inputs and outputs are object
+    names."""
 
     name: str
     inputs: tuple[str, ...]

@@ -2,8 +2,9 @@
 
     extract -> validate -> prepare -> candidates -> ranker -> evaluate -> register -> promote -> publish
 
-The recipe is two-stage: candidates from own history, co-visitation, item-kNN, ALS and popularity, ordered by a CatBoost ranker. It has to
-pass the gate against the champion's recipe, popular items and item-kNN on rolling windows; whoever wins is fitted to the last day.
+The recipe is two-stage: candidates from own history, co-visitation, item-kNN, ALS and popularity, ordered by a CatBoost
+ranker. It has to pass the gate against the champion's recipe, popular items and item-kNN on rolling windows; whoever
+wins is fitted to the last day.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,6 @@ from vitrina.scenarios.scenario import Run, Scenario, Step
 
 if TYPE_CHECKING:
     from vitrina.candidates.retrieval import Tables
-    from vitrina.evaluation.gate import Verdict
     from vitrina.evaluation.report import Scores
     from vitrina.events.splits import Window
     from vitrina.features.shop import Shop
@@ -93,7 +93,8 @@ def windows(shop: Shop) -> tuple[Window, ...]:
 
 
 def cuts(shop: Shop) -> list[int]:
-    """Cut-offs that a ranker may learn from: every week back from the end, two weeks after the log begins at the earliest."""
+    """Cut-offs that a ranker may learn from: every week back from the end, two weeks after the log begins at the
+    earliest."""
     from vitrina.events.schema import DAY_MS
 
     week, first = CUT_EVERY_DAYS * DAY_MS, shop.first_ts + 14 * DAY_MS
@@ -111,14 +112,17 @@ def tables_at(run: Run, shop: Shop, spec: TwoStage, cut: int) -> Tables:
     origin = hashlib.sha256(made_from.encode()).hexdigest()[:12]
     folder = run.objects.root / run.key("sources") / f"{cut}-{origin}"
     if not folder.exists():
-        fitted = spec.sources.fit(shop.past(cut), shop.parent, note=lambda what: run.note(f"sources as of {_day(cut)}: {what}"))
+        fitted = spec.sources.fit(
+            shop.past(cut), shop.parent, note=lambda what: run.note(f"sources as of {_day(cut)}: {what}")
+        )
         write_model(folder, arrays=fitted._asdict(), files={}, meta={"as_of": cut})
     arrays = read_model(folder, verify=False).arrays
     return Tables(**{name: arrays[name].view(np.ndarray) for name in Tables._fields})
 
 
 def candidates(run: Run) -> dict[str, Any]:
-    """Fits every candidate source as of the end of the log and of each window, and measures candidate recall on the last window."""
+    """Fits every candidate source as of the end of the log and of each window, and measures candidate recall on the
+    last window."""
     from vitrina.recommend.two_stage import sample_cut
 
     spec = recipe(run)
@@ -127,7 +131,9 @@ def candidates(run: Run) -> dict[str, Any]:
         for done, cut in enumerate([shop.as_of, *starts]):
             run.progress("candidate sources", done, len(starts) + 1)
             tables_at(run, shop, spec, cut)
-        _, recall = sample_cut(spec, shop.histories, starts[-1], tables_at(run, shop, spec, starts[-1]), threads=run.threads)
+        _, recall = sample_cut(
+            spec, shop.histories, starts[-1], tables_at(run, shop, spec, starts[-1]), threads=run.threads
+        )
     run.note(f"candidate recall {recall.union:.3f} over {recall.pairs:,} wanted items")
     found = {"union": recall.union, "by_source": recall.by_source, "pairs": recall.pairs}
     run.objects.put_bytes(run.key("recall.json"), json.dumps(found).encode())
@@ -146,7 +152,16 @@ def ranker(run: Run) -> dict[str, Any]:
         if run.tune:
             from vitrina.recommend.tuning import tune
 
-            spec = tune(spec, shop.histories, cuts(shop), table, before=shop.as_of, trials=run.tune, threads=run.threads, note=run.note)
+            spec = tune(
+                spec,
+                shop.histories,
+                cuts(shop),
+                table,
+                before=shop.as_of,
+                trials=run.tune,
+                threads=run.threads,
+                note=run.note,
+            )
             run.objects.put_bytes(run.key("recipe.json"), json.dumps(spec.as_json()).encode())
         folder = run.objects.root / run.key("ranker")
         try:
@@ -159,13 +174,19 @@ def ranker(run: Run) -> dict[str, Any]:
             return {"learned": False, "why": str(error)}
     fitted = trained.ranker
     meta = {
-        "learned": True, "loss": fitted.loss, "ndcg": dict(fitted.ndcg), "importance": dict(fitted.importance), "groups": trained.groups,
+        "learned": True,
+        "loss": fitted.loss,
+        "ndcg": dict(fitted.ndcg),
+        "importance": dict(fitted.importance),
+        "groups": trained.groups,
         "cuts": list(trained.cuts),
     }
     with tempfile.TemporaryDirectory() as scratch:
         cbm = Path(scratch) / "ranker.cbm"
         cbm.write_bytes(fitted.cbm)
-        write_model(folder, arrays={**fitted.trees._asdict(), "curve": fitted.curve}, files={"ranker.cbm": cbm}, meta=meta)
+        write_model(
+            folder, arrays={**fitted.trees._asdict(), "curve": fitted.curve}, files={"ranker.cbm": cbm}, meta=meta
+        )
     return {key: meta[key] for key in ("learned", "loss", "ndcg", "groups")}
 
 
@@ -179,16 +200,23 @@ def evaluate(run: Run) -> dict[str, Any]:
     verdict = Gate().decide(scores["candidate"], scores.get("champion"), {name: scores[name] for name in BASELINES})
     for reason in verdict.reasons:
         run.note(reason)
-    table = Table.of("Rolling windows, repeats allowed", scores, ["ndcg@10", "recall@10", "hr@10", "map@10", "precision@10", "hr@100"])
+    table = Table.of(
+        "Rolling windows, repeats allowed",
+        scores,
+        ["ndcg@10", "recall@10", "hr@10", "map@10", "precision@10", "hr@100"],
+    )
     with run.objects.writing(run.key("evaluation")) as folder:
         (folder / "verdict.json").write_text(json.dumps(verdict.as_json()))
         (folder / "table.json").write_text(table.to_json())
         (folder / "table.md").write_text(table.markdown())
         for name, found in scores.items():
             found.save(folder / f"{name}.npz")
-    return {"winner": verdict.winner, "promote": verdict.promote, "reasons": list(verdict.reasons), "ndcg@10": {
-        name: found.mean("ndcg@10") for name, found in scores.items()
-    }}
+    return {
+        "winner": verdict.winner,
+        "promote": verdict.promote,
+        "reasons": list(verdict.reasons),
+        "ndcg@10": {name: found.mean("ndcg@10") for name, found in scores.items()},
+    }
 
 
 def backtested(run: Run, spec: TwoStage) -> dict[str, Scores]:
@@ -198,14 +226,17 @@ def backtested(run: Run, spec: TwoStage) -> dict[str, Scores]:
     from vitrina.evaluation.backtest import backtest
     from vitrina.evaluation.recipes import TwoStageAtWindows
     from vitrina.evaluation.truth import EventArrays
-    from vitrina.recommend.two_stage import TwoStage
 
     with opened(run) as shop:
 
         def at_windows(one: TwoStage) -> TwoStageAtWindows:
             return TwoStageAtWindows(
-                recipe=one, histories=shop.histories, cuts=cuts(shop), tables_at=partial(tables_at, run, shop, one),
-                threads=run.threads, note=run.note,
+                recipe=one,
+                histories=shop.histories,
+                cuts=cuts(shop),
+                tables_at=partial(tables_at, run, shop, one),
+                threads=run.threads,
+                note=run.note,
             )
 
         recipes = {"candidate": at_windows(spec)}
@@ -215,7 +246,11 @@ def backtested(run: Run, spec: TwoStage) -> dict[str, Scores]:
         recipes |= {name: at_windows(replace(spec, ranker_name=name)) for name in BASELINES}
         events = EventArrays(**shop.log._asdict())
         found = backtest(
-            recipes, windows(shop), events, n_items=len(shop.prepared.items), tasks=("repeats",),
+            recipes,
+            windows(shop),
+            events,
+            n_items=len(shop.prepared.items),
+            tasks=("repeats",),
             on_step=lambda line: run.note(f"backtest: {line}"),
         )["repeats"]
     if reigning is not None and reigning == spec:
@@ -237,7 +272,8 @@ def champion_recipe(run: Run) -> TwoStage | None:
 
 
 def register(run: Run) -> dict[str, Any]:
-    """Writes the winner, fitted to the end of the log, as a model folder and registers it with everything that led to it."""
+    """Writes the winner, fitted to the end of the log, as a model folder and registers it with everything that led to
+    it."""
     from vitrina.scenarios.storefront_model import write_winner
 
     spec = recipe(run)
@@ -245,7 +281,9 @@ def register(run: Run) -> dict[str, Any]:
     winner = verdict["winner"] if verdict["winner"] in BASELINES else spec.ranker_name
     with opened(run) as shop, tempfile.TemporaryDirectory() as scratch:
         tables = tables_at(run, shop, spec, shop.as_of)
-        folder, record = write_winner(run, shop, spec, winner, tables, as_of=shop.as_of, verdict=verdict, scratch=Path(scratch))
+        folder, record = write_winner(
+            run, shop, spec, winner, tables, as_of=shop.as_of, verdict=verdict, scratch=Path(scratch)
+        )
         version = run.registry.register(folder, record)
     promote = bool(verdict["winner"] != "champion")
     found = {"version": version.version, "winner": winner, "promote": promote}

@@ -1,4 +1,5 @@
-"""Precomputed lists of the champion: for everybody active lately, with the histories of all, in the rows of the champion's ids."""
+"""Precomputed lists of the champion: for everybody active lately, with the histories of all, in the rows of the
+champion's ids."""
 
 from __future__ import annotations
 
@@ -28,10 +29,13 @@ MOST_EVENTS = 256
 
 
 def publish_for(run: Run, *, list_length: int, active_days: int) -> dict[str, Any]:
-    """Publishes lists of the present champion as of the end of the log; readers see the old ones or the new ones, whole."""
+    """Publishes lists of the present champion as of the end of the log; readers see the old ones or the new ones,
+    whole."""
     champion = run.registry.champion()
     if champion is None:
-        raise NoChampionError("there is no champion to make lists of. Promote a version first: vitrina promote storefront")
+        raise NoChampionError(
+            "there is no champion to make lists of. Promote a version first: vitrina promote storefront"
+        )
     with tempfile.TemporaryDirectory() as scratch, LocalEngine(memory_limit=run.memory, threads=run.threads) as engine:
         run.registry.fetch(champion.version, Path(scratch) / "model")
         recommender = Recommender.load(read_model(Path(scratch) / "model", verify=False))
@@ -41,7 +45,10 @@ def publish_for(run: Run, *, list_length: int, active_days: int) -> dict[str, An
         recent = activity.column("last_ts").to_numpy() >= shop.as_of - active_days * DAY_MS
         active = np.sort(activity.column("user").to_numpy()[recent]).astype(np.int32)
         items, scores = recommender.recommend_batch(
-            histories, histories.at(active, shop.as_of), k=list_length, threads=run.threads,
+            histories,
+            histories.at(active, shop.as_of),
+            k=list_length,
+            threads=run.threads,
             note=_counted(run, "lists", len(active)),
         )
         list_row = np.full(histories.users, -1, np.int32)
@@ -66,7 +73,8 @@ def publish_for(run: Run, *, list_length: int, active_days: int) -> dict[str, An
 
 
 def in_rows_of(items: IdMap, shop: Shop) -> Histories:
-    """The shop's histories in the item rows of a model, which may know other items; events of items that it does not know go."""
+    """The shop's histories in the item rows of a model, which may know other items; events of items that it does not
+    know go."""
     recent = shop.histories.before(shop.as_of, most=MOST_EVENTS)
     if items == shop.prepared.items:
         return recent

@@ -1,4 +1,5 @@
-"""The winner as a model folder, and the record of how it was made: parameters, metrics, pictures, a sample of the data."""
+"""The winner as a model folder, and the record of how it was made: parameters, metrics, pictures, a sample of the
+data."""
 
 from __future__ import annotations
 
@@ -76,7 +77,11 @@ def write_winner(
         fingerprint=fingerprint_of(run),
         params={**spec.params(), "winner": winner, "as_of": as_of, "events": len(shop.log.ts)},
         metrics=metrics,
-        tags={"vitrina.scenario": run.scenario, "vitrina.winner": winner, "vitrina.reasons": " | ".join(verdict["reasons"])[:4000]},
+        tags={
+            "vitrina.scenario": run.scenario,
+            "vitrina.winner": winner,
+            "vitrina.reasons": " | ".join(verdict["reasons"])[:4000],
+        },
         figures=pictures(run, learned, scratch),
         tables={"quality": run.local("evaluation") / "table.md", "verdict": run.local("evaluation") / "verdict.json"},
         data_sample=sample(shop, scratch / "sample.csv"),
