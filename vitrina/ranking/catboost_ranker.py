@@ -77,7 +77,7 @@ class CatBoostRanker:
             "allow_writing_files": False,
             "logging_level": "Silent",
             "nan_mode": "Min",
-            "eval_metric": "NDCG:top=10;type=Base",
+            "eval_metric": "NDCG:top=10;type=Base;hints=skip_train~true",
             "early_stopping_rounds": self.patience,
             "use_best_model": True,
         }
