@@ -38,7 +38,7 @@ from benchmarks.quality_protocol import (
     pooled,
     split_windows,
 )
-from benchmarks.quality_report import sections_of, span, tables_of
+from benchmarks.quality_report import refresh, sections_of, span, tables_of
 from benchmarks.results import store
 from vitrina.candidates.retrieval import Tables
 from vitrina.errors import DataError
@@ -54,6 +54,8 @@ from vitrina.registry.model_format import read_model, write_model
 from vitrina.scenarios.storefront import cuts
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+RESULTS: Final = ROOT / "benchmarks" / "results"
+PAGE: Final = ROOT / "docs" / "quality.md"
 COMMAND: Final = "python -m benchmarks.quality"
 OURS: Final = "Vitrina two-stage"
 PEER: Final = "RecTools two-stage"
@@ -73,6 +75,8 @@ def run(
     note: Note | None = None,
 ) -> dict[str, Any]:
     """Judges everything, writes quality.json and quality.md into `out` and returns the former.
+
+    Into benchmarks/results it is the committed result, and the summary in docs/quality.md is written again as well.
 
     source: folder of the RetailRocket extract (None: where `extract` finds it); scores: where the values of every
     judged row go (None: nowhere); recipe: None is `TwoStage()`; tune: choose the settings of baselines and peer anew
@@ -119,6 +123,8 @@ def run(
         _keep(sets, scores)
     tables = tables_of(document)
     store(out, "quality", document, tables)
+    if out.resolve() == RESULTS:
+        refresh(PAGE, document)
     for table in tables[:-1]:
         table.show(Console(width=170))
     return document
@@ -210,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Prints and stores the tables."""
     parser = argparse.ArgumentParser(prog=COMMAND, description="Quality on the RetailRocket extract.")
     parser.add_argument("--data", type=Path, help="folder of the extract (VITRINA_DATA/retailrocket)")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--scores", type=Path, help="also keep the values of every judged row in this folder")
     parser.add_argument("--tune-baselines", action="store_true", help="choose the settings of baselines and peer anew")
     parser.add_argument("--no-peer", action="store_true", help="without RecTools")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.quality_protocol import TABLES, Judged
@@ -14,6 +15,9 @@ from vitrina.events.splits import Window
 
 METRICS: Final = ("ndcg@10", "recall@10", "precision@10", "map@10", "hr@10", "hr@100", "coverage@10", "novelty@10")
 COMPARED: Final = ("ndcg@10", "recall@10")
+BRIEF: Final = ("ndcg@10", "recall@10", "hr@10", "hr@100")
+BEGIN: Final = "<!-- results: written by the benchmark -->"
+END: Final = "<!-- end of results -->"
 TITLES: Final = {
     "cut/repeats": "at the cut, repeats allowed",
     "cut/new": "at the cut, new items only",
@@ -42,8 +46,37 @@ def tables_of(document: Mapping[str, Any]) -> list[Table]:
     """All sections, each as a table of the models and one of the differences."""
     tables = []
     for section in document["sections"]:
-        tables += [_models(section), _differences(section, document)]
+        tables += [_models(section), _differences(section, document["ours"])]
     return [*tables, _settings(document)]
+
+
+def summary_of(document: Mapping[str, Any]) -> str:
+    """The sections in brief, as Markdown for docs/quality.md."""
+    tuning, test = (", ".join(document["windows"][part]) for part in ("tuning", "test"))
+    made = f"Measured {document['machine']['date']} by `{document['command']}`"
+    size = f"{document['events']:,} events of {document['users']:,} users and {document['items']:,} items"
+    lines = [f"{made} on {size}. Tuning windows: {tuning}. Test windows: {test}.", ""]
+    for section in document["sections"]:
+        rows = []
+        for name, row in section["models"].items():
+            against = section["ours_minus"].get(name)
+            cells = [_text(row[metric]) for metric in BRIEF]
+            cells += ["", ""] if against is None else [_difference(against[metric]) for metric in COMPARED]
+            rows.append((name, *cells))
+        note = f"{section['users']} users, {section['cases']} cases."
+        columns = ("model", *BRIEF, *(f"ours minus it, {metric}" for metric in COMPARED))
+        title = _title(section["title"])
+        lines.append(Table(title=title, columns=columns, rows=tuple(rows), notes=(note,)).markdown())
+    lines += [f"* {note}" for note in document["notes"]]
+    return "\n".join(lines).replace("\n## ", "\n### ") + "\n"
+
+
+def refresh(page: Path, document: Mapping[str, Any]) -> None:
+    """Puts the summary between the two markers of a page."""
+    text = page.read_text(encoding="utf-8")
+    head, rest = text.split(BEGIN, 1)
+    tail = rest.split(END, 1)[1]
+    page.write_text(f"{head}{BEGIN}\n\n{summary_of(document)}\n{END}{tail}", encoding="utf-8")
 
 
 def span(window: Window) -> str:
@@ -65,13 +98,17 @@ def _models(section: Mapping[str, Any]) -> Table:
     return Table(title=_title(section["title"]), columns=("model", *METRICS), rows=rows, notes=(note,))
 
 
-def _differences(section: Mapping[str, Any], document: Mapping[str, Any]) -> Table:
+def _differences(section: Mapping[str, Any], ours: str) -> Table:
     rows = []
     for rival, found in section["ours_minus"].items():
-        cells = [f"{d['mean']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}] {_verdict(d)}" for d in found.values()]
-        rows.append((rival, *cells))
-    title = f"{document['ours']} minus the others, {section['title']}"
+        rows.append((rival, *(_difference(one) for one in found.values())))
+    title = f"{ours} minus the others, {section['title']}"
     return Table(title=title, columns=("against", *COMPARED), rows=tuple(rows))
+
+
+def _difference(found: Mapping[str, Any]) -> str:
+    ends = "" if found["low"] is None else f" [{found['low']:+.4f}, {found['high']:+.4f}]"
+    return f"{found['mean']:+.4f}{ends} {_verdict(found)}"
 
 
 def _verdict(difference: Mapping[str, float | None]) -> str:
