@@ -120,6 +120,16 @@ def test_the_best_fused_stay_when_room_is_short(tables_of: TablesOf, recall: Rec
     assert items == [5, 0]  # 5: twice first and last of six; 0: twice first
 
 
+def test_an_item_weighed_by_nothing_is_no_candidate_twice(tables_of: TablesOf, recall: Recall) -> None:
+    """A kind of weight zero touches the neighbour first, with nothing; the next event touches it again."""
+    taste = Taste(kind_weights=(0.0, 2.0, 4.0), half_life=1.0, position_power=0.0, alpha=2.0)
+    tables = tables_of(items=4, links={"next": {(0, 2): 1.0, (1, 2): 1.0, (1, 3): 0.5}})
+    items, rank, _ = recall(tables, history((0, VIEW, 0), (1, CART, 1)), taste=taste)
+    assert in_order(rank["next"]) == [2, 3]
+    assert rank["next"] == {2: 0, 3: 1}
+    assert len(items) == len(set(items))
+
+
 def expected_scores(
     tables: Tables, links: Links, events: History, allowed: npt.NDArray[np.bool_], taste: Taste
 ) -> dict[str, dict[int, float]]:
@@ -150,7 +160,8 @@ def expected_scores(
             continue
         opened.append(shelf)
         for other in np.flatnonzero((tables.category == shelf) & (tables.popularity > 0)).tolist():
-            said["category"][other] += float(tables.popularity[other]) * worth
+            lifted = float(tables.popularity[other]) * worth
+            said["category"][other] = max(said["category"][other], lifted)
     return {
         source: {item: score for item, score in scores.items() if allowed[item] and score > 0}
         for source, scores in said.items()

@@ -161,6 +161,7 @@ def test_a_champion_is_loaded_from_its_own_files(tmp_path: Path, tiny_log: Path,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # two minutes on two idle cores
 def test_the_extract_is_won_by_the_two_stage_recipe(data_dir: Path, tmp_path: Path, run_at: RunAt) -> None:
     run = run_at(tmp_path / "home", data=str(data_dir / "retailrocket"))
     done = results(run)
@@ -169,7 +170,8 @@ def test_the_extract_is_won_by_the_two_stage_recipe(data_dir: Path, tmp_path: Pa
     assert done["promote"]["champion"] == "1"
     assert ndcg["candidate"] > max(ndcg["popular"] + 0.03, ndcg["item_knn"])
     assert done["ranker"]["learned"] and set(done["ranker"]["ndcg"]) == {"Logloss", "YetiRank"}
-    assert done["candidates"]["recall"]["union"] > 0.3
+    recall = done["candidates"]["recall"]
+    assert recall["union"] > max(recall["by_source"].values()) > 0
     metrics = run.registry.versions()[0].metrics
     assert metrics["ndcg@10"] == pytest.approx(ndcg["candidate"])
     model = fetched(run, "1")
