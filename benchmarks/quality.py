@@ -88,7 +88,7 @@ def run(
     def told(line: str) -> None:
         print(f"{time.perf_counter() - begun:6.0f} s  {line}", flush=True)
 
-    note = note or told
+    note, code = note or told, _code()
     spec = TwoStage() if recipe is None else recipe
     with tempfile.TemporaryDirectory(prefix="vitrina-") as scratch, opened(source, Path(scratch), threads) as shop:
         tuning, test = split_windows(shop)
@@ -107,6 +107,7 @@ def run(
         document = {
             "machine": facts,
             "command": COMMAND,
+            "code": code,
             "ours": OURS,
             "recipe": spec.as_json(),
             "events": len(shop.log.ts),
@@ -200,6 +201,21 @@ def _peer(folder: Path, shop: Shop, tuning: Sequence[Window], test: Sequence[Win
         rectools_lists.SETTINGS.write_text(json.dumps(settings, indent=2) + "\n")
     settings = json.loads(rectools_lists.SETTINGS.read_text())
     return rectools_lists.made_by_rectools(python, folder, shop, [*tuning, *test], settings, note)
+
+
+def _code() -> str:
+    """The commit that runs, and whether the files on disk differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        commit = subprocess.run(
+            [*git, "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True
+        ).stdout
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--", "vitrina", "benchmarks"], check=True, capture_output=True, text=True
+        ).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return "not a checkout"
+    return f"commit {commit.strip()}{' with changes' if changed else ''}"
 
 
 def _keep(sets: Mapping[str, Judged], folder: Path) -> None:

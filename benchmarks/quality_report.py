@@ -53,7 +53,7 @@ def tables_of(document: Mapping[str, Any]) -> list[Table]:
 def summary_of(document: Mapping[str, Any]) -> str:
     """The sections in brief, as Markdown for docs/quality.md."""
     tuning, test = (", ".join(document["windows"][part]) for part in ("tuning", "test"))
-    made = f"Measured {document['machine']['date']} by `{document['command']}`"
+    made = f"Measured {document['machine']['date']} by `{document['command']}` (code: {document['code']})"
     size = f"{document['events']:,} events of {document['users']:,} users and {document['items']:,} items"
     lines = [f"{made} on {size}. Tuning windows: {tuning}. Test windows: {test}.", ""]
     for section in document["sections"]:
@@ -128,7 +128,9 @@ def _settings(document: Mapping[str, Any]) -> Table:
             inside = {**one["model"], **query, "own": one["own"], "half_life": one["half_life"]}
             values = ", ".join(f"{key} {_plain(value)}" for key, value in inside.items())
             rows.append((f"{name} ({protocol})", values, str(one["settings_tried"])))
-    rows.append(("RecTools", ", ".join(f"{key} {value}" for key, value in document["peer_settings"].items()), ""))
+    peer = dict(document["peer_settings"])
+    tried = str(peer.pop("settings_tried"))
+    rows.append(("RecTools", ", ".join(f"{key} {value}" for key, value in peer.items()), tried))
     title = "Settings of the baselines, chosen on the tuning windows"
     notes = tuple(document["notes"])
     return Table(title=title, columns=("baseline", "settings", "tried"), rows=tuple(rows), notes=notes)

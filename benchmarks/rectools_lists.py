@@ -113,16 +113,16 @@ def tune(
         return float((ndcg[0] * ndcg[1]) ** 0.5)
 
     best = json.loads(SETTINGS.read_text())
-    reached = aim(best)
+    reached, tried = aim(best), 1
     for parameter, values in VALUES.items():
         for value in values:
             if value != best[parameter]:
                 rival = {**best, parameter: value}
-                found = aim(rival)
+                found, tried = aim(rival), tried + 1
                 if found > reached:
                     best, reached = rival, found
         note(f"RecTools: {parameter} {best[parameter]}, aim {reached:.4f}")
-    return dict(best)
+    return {**best, "settings_tried": tried}
 
 
 def _name(window: Window, new_only: bool) -> str:
