@@ -173,7 +173,7 @@ def test_the_extract_is_won_by_the_two_stage_recipe(data_dir: Path, tmp_path: Pa
     recall = done["candidates"]["recall"]
     assert recall["union"] > max(recall["by_source"].values()) > 0
     metrics = run.registry.versions()[0].metrics
-    assert metrics["ndcg@10"] == pytest.approx(ndcg["candidate"])
+    assert metrics["ndcg_at_10"] == pytest.approx(ndcg["candidate"])
     model = fetched(run, "1")
     assert read_model(model).files.keys() == {"ranker.cbm"}
     assert len(Recommender.load(read_model(model)).items) == 29_905
