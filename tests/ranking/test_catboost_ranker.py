@@ -26,7 +26,8 @@ def planted(groups: int, seed: int) -> Rows:
     best = features[:, DECIDES].reshape(groups, 12).argmax(axis=1)
     label = np.zeros((groups, 12), np.float32)
     label[np.arange(groups), best] = 1
-    return Rows(features=features, label=label.ravel(), group=np.repeat(np.arange(groups, dtype=np.int32), 12))
+    group = np.repeat(np.arange(groups, dtype=np.int32), 12)
+    return Rows(features=features, label=label.ravel(), group=group, user=group)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vitrina.candidates.fold_in import dot, solve_user
 from vitrina.candidates.profile import Profile, fold, new_profile
 
-MATRICES: Final[tuple[str, ...]] = ("next", "session", "to_cart", "carts", "item_knn", "als")
+MATRICES: Final[tuple[str, ...]] = ("next", "session", "to_cart", "carts", "item_knn", "rp3beta", "als")
 """Item-item matrices in the order of `Tables.indptr`; the neighbours in factor space stand last."""
 
 SOURCES: Final[tuple[str, ...]] = ("own_history", *MATRICES, "popular", "category")

@@ -37,10 +37,10 @@ class CatBoostRanker:
 
     losses: tuple[str, ...] = ("Logloss", "YetiRank")
     iterations: int = 300
-    learning_rate: float = 0.08
+    learning_rate: float = 0.05
     depth: int = 6
     l2_leaf_reg: float = 10.0
-    patience: int = 30
+    patience: int = 60
     border_count: int = 128
     seed: int = 7
 

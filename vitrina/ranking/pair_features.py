@@ -44,6 +44,7 @@ FEATURES: Final[tuple[str, ...]] = (
     *(f"{matrix}_max" for matrix in MATRICES),
     *(f"{matrix}_last" for matrix in MATRICES),
     *(f"{matrix}_links" for matrix in MATRICES),
+    *(f"{matrix}_flat" for matrix in MATRICES),
     "als_cosine_last",
     *_CATEGORY,
     *_VISITOR,
@@ -59,7 +60,8 @@ _FUSED: Final = _RANKS + len(SOURCES)
 _MAX: Final = _FUSED + 1
 _LAST: Final = _MAX + len(MATRICES)
 _LINKS: Final = _LAST + len(MATRICES)
-_COSINE: Final = _LINKS + len(MATRICES)
+_FLAT: Final = _LINKS + len(MATRICES)
+_COSINE: Final = _FLAT + len(MATRICES)
 _SHARES: Final = _COSINE + 1
 _ABOUT: Final = _SHARES + len(_CATEGORY)
 _ITEM: Final = _ABOUT + len(_VISITOR)
@@ -144,6 +146,7 @@ def pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, c
                     row[_SUM + m] += worth
                     row[_MAX + m] = max(row[_MAX + m], worth)
                     row[_LINKS + m] += 1.0
+                    row[_FLAT + m] += weights[p]
                     if h == 0:
                         row[_LAST + m] = weights[p]
     for c in range(count):

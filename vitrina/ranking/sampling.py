@@ -25,11 +25,12 @@ _ANYTHING: Final = np.empty(0, np.bool_)
 @dataclass(frozen=True, kw_only=True)
 class Rows:
     """Groups behind each other: features float32 (rows, features), label float32 (rows,), group int32 (rows,),
-    ascending."""
+    ascending, and user int32 (rows,): whose moment it is."""
 
     features: npt.NDArray[np.float32]
     label: npt.NDArray[np.float32]
     group: npt.NDArray[np.int32]
+    user: npt.NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.label)
@@ -40,7 +41,9 @@ class Rows:
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Rows:
         """The rows at which `mask` (rows,) holds."""
-        return Rows(features=self.features[mask], label=self.label[mask], group=self.group[mask])
+        return Rows(
+            features=self.features[mask], label=self.label[mask], group=self.group[mask], user=self.user[mask]
+        )
 
     @classmethod
     def join(cls, parts: list[Rows]) -> Rows:
@@ -54,6 +57,7 @@ class Rows:
             features=np.concatenate([part.features for part in parts]),
             label=np.concatenate([part.label for part in parts]),
             group=np.concatenate(groups),
+            user=np.concatenate([part.user for part in parts]),
         )
 
 
@@ -132,10 +136,12 @@ def sample_rows(
         pairs=int(hits[-1]),
         by_source={source: float(hits[s]) / pairs for s, source in enumerate(SOURCES)},
     )
+    group = np.concatenate([part[2] for part in parts])
     rows = Rows(
         features=np.concatenate([part[0] for part in parts]),
         label=np.concatenate([part[1] for part in parts]),
-        group=np.concatenate([part[2] for part in parts]),
+        group=group,
+        user=moments.users[group],
     )
     return rows, recall
 

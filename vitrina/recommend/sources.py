@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vitrina.candidates.als import ALS, factor_neighbours
 from vitrina.candidates.covisitation import STOREFRONT_MATRICES, CoVisitation, fit_covisitation
-from vitrina.candidates.item_knn import ItemKNN
+from vitrina.candidates.item_knn import ItemKNN, RP3Beta
 from vitrina.candidates.neighbours import Neighbours
 from vitrina.candidates.popular import Popular
 from vitrina.candidates.profile import Taste
@@ -27,6 +27,7 @@ class Sources:
 
     covisitation: tuple[CoVisitation, ...] = STOREFRONT_MATRICES
     item_knn: ItemKNN = ItemKNN()
+    rp3beta: RP3Beta = RP3Beta(keep=50)
     als: ALS = ALS()
     popular: Popular = Popular()
     taste: Taste = Taste(kind_weights=(1.0, 1.5, 1.0), half_life=14.0, position_power=0.5, alpha=2.0)
@@ -40,6 +41,8 @@ class Sources:
         matrices = fit_covisitation(past.engine, past.events, self.covisitation, as_of=past.as_of, items=past.items)
         note("item-kNN")
         matrices["item_knn"] = self.item_knn.fit(past)
+        note("RP3beta")
+        matrices["rp3beta"] = self.rp3beta.fit(past)
         note("ALS")
         factors = self.als.fit(past)
         matrices["als"] = factor_neighbours(factors, popularity.score)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vitrina.candidates.als import ALS
 from vitrina.candidates.covisitation import CoVisitation
-from vitrina.candidates.item_knn import ItemKNN
+from vitrina.candidates.item_knn import ItemKNN, RP3Beta
 from vitrina.candidates.popular import Popular
 from vitrina.candidates.profile import Taste
 from vitrina.candidates.retrieval import Tables
@@ -20,7 +21,7 @@ from vitrina.errors import DataError, ModelFormatError
 from vitrina.events.schema import DAY_MS
 from vitrina.features.history import Histories
 from vitrina.ranking.catboost_ranker import CatBoostRanker, FittedRanker
-from vitrina.ranking.moments import cut_moments, visit_moments
+from vitrina.ranking.moments import between_moments, cut_moments, visit_moments
 from vitrina.ranking.sampling import Recall, Rows, sample_rows
 from vitrina.recommend.ranking_pass import CANDIDATES
 from vitrina.recommend.sources import Sources
@@ -41,9 +42,9 @@ class TwoStage:
     ranker: CatBoostRanker = field(default_factory=CatBoostRanker)
     horizon_days: float = 14.0
     visit_days: float = 7.0
-    visits_per_cut: int = 4_000
+    visits_per_cut: int = 3_500
     negatives: int = 25
-    groups: int = 4_000
+    groups: int = 8_000
     seed: int = 7
 
     def as_json(self) -> dict[str, Any]:
@@ -71,6 +72,7 @@ class TwoStage:
                         for one in sources["covisitation"]
                     ),
                     item_knn=ItemKNN(**sources["item_knn"]),
+                    rp3beta=RP3Beta(**sources["rp3beta"]),
                     als=ALS(**sources["als"]),
                     popular=Popular(**sources["popular"]),
                     taste=Taste(**{**taste, "kind_weights": tuple(taste["kind_weights"])}),
@@ -104,6 +106,9 @@ def sample_cut(
     asked = [
         cut_moments(histories, cut, until),
         visit_moments(histories, cut, until, days=recipe.visit_days, most=recipe.visits_per_cut, seed=recipe.seed),
+        between_moments(
+            histories, cut, until, days=recipe.visit_days, most=recipe.visits_per_cut, seed=recipe.seed
+        ),
     ]
     sampled = [
         sample_rows(
@@ -149,20 +154,26 @@ def train_ranker(
         note(f"cut-off {len(used)}: {found:,} groups")
         if found >= recipe.groups:
             break
-    if found < 10:
+    if found < 10 or len(np.unique(np.concatenate([part.user for part in parts]))) < 2:
         raise DataError(
             f"only {found} moments teach the ranker",
             where="events",
             remedy="A longer log, or one with more carts and purchases, is needed; until then a baseline serves.",
         )
     rows = Rows.join(parts)
-    held = np.random.default_rng(recipe.seed).random(rows.groups) < 0.2
-    if held.all() or not held.any():
-        held[:] = False
-        held[: max(1, len(held) // 5)] = True
-    inside = held[rows.group]
+    inside = held_out(rows, recipe.seed)
     fitted = recipe.ranker.fit(rows.where(~inside), rows.where(inside), threads=threads, note=note)
     return Trained(ranker=fitted, recall=recall, cuts=tuple(used), groups=found)
+
+
+def held_out(rows: Rows, seed: int) -> npt.NDArray[np.bool_]:
+    """Rows of the users that only judge, bool (rows,): a fifth of the users, at least one and never all.
+
+    By user, because the moments of one person resemble each other far more than those of two.
+    """
+    users = np.unique(rows.user)
+    drawn = np.random.default_rng(seed).permutation(users)[: max(1, len(users) // 5)]
+    return np.isin(rows.user, drawn)
 
 
 def _flat(plain: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
