@@ -85,6 +85,7 @@ def meant(
         out[f"{name}_sum"] = sum(strengths)
         out[f"{name}_max"] = max(strengths, default=0.0)
         out[f"{name}_links"] = len(strengths)
+        out[f"{name}_flat"] = sum(link[mine][item] for mine in visitor.items if item in link[mine])
         out[f"{name}_last"] = link[visitor.items[0]].get(item, 0.0) if visitor.items else 0.0
     out["als_score"] = float(visitor.factor() @ tables.factors[item])
     out["popularity"] = float(tables.popularity[item])

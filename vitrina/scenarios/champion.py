@@ -27,11 +27,12 @@ USER_COLUMNS = ("user", "user_id", "userid", "visitorid")
 
 @dataclass(frozen=True, kw_only=True)
 class Champion:
-    """A loaded champion and the users that it knows."""
+    """A loaded champion and the users that it knows; `copy` is its folder, removed with this object."""
 
     version: str
     recommender: Recommender
     lists: Lists
+    copy: tempfile.TemporaryDirectory[str]
 
     @classmethod
     def open(cls, run: Run) -> Champion:
@@ -39,9 +40,9 @@ class Champion:
         version = run.registry.champion()
         if version is None:
             raise NoChampionError(f"no champion yet. Make one: vitrina train {run.scenario} --data PATH")
-        scratch = tempfile.mkdtemp(prefix="vitrina-champion-")
-        run.registry.fetch(version.version, Path(scratch) / "model")
-        recommender = Recommender.load(read_model(Path(scratch) / "model", verify=False))
+        copy = tempfile.TemporaryDirectory(prefix="vitrina-champion-")
+        run.registry.fetch(version.version, Path(copy.name) / "model")
+        recommender = Recommender.load(read_model(Path(copy.name) / "model", verify=False))
         folder = find_lists(
             run.objects.root / run.key("lists"),
             model_version=version.version,
@@ -51,7 +52,7 @@ class Champion:
             raise NoChampionError(
                 f"no lists fit version {version.version}. Publish them: vitrina step {run.scenario} publish"
             )
-        return cls(version=version.version, recommender=recommender, lists=Lists.open(folder))
+        return cls(version=version.version, recommender=recommender, lists=Lists.open(folder), copy=copy)
 
     def recommend(self, user_id: str, *, k: int, session: list[str]) -> dict[str, Any]:
         """The answer for one user, as the service gives it without lists."""

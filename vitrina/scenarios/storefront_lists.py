@@ -24,10 +24,6 @@ from vitrina.scenarios.scenario import Run
 from vitrina.serving.lists import publish_lists, write_lists
 from vitrina.serving.state import items_fingerprint
 
-MOST_EVENTS = 256
-"""Events of one history that are kept: what the ranker looks at."""
-
-
 def publish_for(run: Run, *, list_length: int, active_days: int) -> dict[str, Any]:
     """Publishes lists of the present champion as of the end of the log; readers see the old ones or the new ones,
     whole."""
@@ -75,14 +71,14 @@ def publish_for(run: Run, *, list_length: int, active_days: int) -> dict[str, An
 def in_rows_of(items: IdMap, shop: Shop) -> Histories:
     """The shop's histories in the item rows of a model, which may know other items; events of items that it does not
     know go."""
-    recent = shop.histories.before(shop.as_of, most=MOST_EVENTS)
+    whole = shop.histories
     if items == shop.prepared.items:
-        return recent
+        return whole
     row: npt.NDArray[np.int32] = items.rows(_comparable(shop.prepared.items, items))
-    moved = row[recent.items]
+    moved = row[whole.items]
     known = moved >= 0
-    indptr = np.concatenate([[0], np.cumsum(known)])[recent.indptr].astype(np.int64)
-    return Histories(indptr=indptr, items=moved[known], kinds=recent.kinds[known], ts=recent.ts[known])
+    indptr = np.concatenate([[0], np.cumsum(known)])[whole.indptr].astype(np.int64)
+    return Histories(indptr=indptr, items=moved[known], kinds=whole.kinds[known], ts=whole.ts[known])
 
 
 def _comparable(ids: IdMap, other: IdMap) -> Any:
