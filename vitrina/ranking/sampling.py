@@ -41,9 +41,16 @@ class Rows:
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Rows:
         """The rows at which `mask` (rows,) holds."""
-        return Rows(
-            features=self.features[mask], label=self.label[mask], group=self.group[mask], user=self.user[mask]
-        )
+        return Rows(features=self.features[mask], label=self.label[mask], group=self.group[mask], user=self.user[mask])
+
+    def at_most(self, rows: int, seed: int) -> Rows:
+        """Whole groups drawn at random so that about `rows` rows remain; all of them when there are no more."""
+        if len(self) <= rows:
+            return self
+        groups = np.unique(self.group)
+        share = rows / len(self)
+        drawn = np.random.default_rng(seed).permutation(groups)[: max(1, int(len(groups) * share))]
+        return self.where(np.isin(self.group, drawn))
 
     @classmethod
     def join(cls, parts: list[Rows]) -> Rows:

@@ -33,8 +33,9 @@ class TwoStage:
     baselines).
 
     At each cut-off the ranker sees everybody who wanted something in the next `horizon_days`, as they stood at the
-    cut-off, and the instants before carts of the first `visit_days` after it, with the visit so far. Cut-offs are taken
-    newest first until `groups` moments are found.
+    cut-off; and of the carts in the first `visit_days` after it the instants just before them, with the visit so far,
+    and random instants between the cut-off and them. Cut-offs are taken newest first until `groups` moments are found;
+    of more than about `rows` rows some groups are drawn.
     """
 
     ranker_name: str = "catboost"
@@ -45,6 +46,7 @@ class TwoStage:
     visits_per_cut: int = 3_500
     negatives: int = 25
     groups: int = 8_000
+    rows: int = 250_000
     seed: int = 7
 
     def as_json(self) -> dict[str, Any]:
@@ -106,9 +108,7 @@ def sample_cut(
     asked = [
         cut_moments(histories, cut, until),
         visit_moments(histories, cut, until, days=recipe.visit_days, most=recipe.visits_per_cut, seed=recipe.seed),
-        between_moments(
-            histories, cut, until, days=recipe.visit_days, most=recipe.visits_per_cut, seed=recipe.seed
-        ),
+        between_moments(histories, cut, until, days=recipe.visit_days, most=recipe.visits_per_cut, seed=recipe.seed),
     ]
     sampled = [
         sample_rows(
@@ -152,7 +152,7 @@ def train_ranker(
             used.append(cut)
             found += rows.groups
         note(f"cut-off {len(used)}: {found:,} groups")
-        if found >= recipe.groups:
+        if found >= recipe.groups or sum(len(part) for part in parts) >= recipe.rows:
             break
     if found < 10 or len(np.unique(np.concatenate([part.user for part in parts]))) < 2:
         raise DataError(
@@ -160,7 +160,7 @@ def train_ranker(
             where="events",
             remedy="A longer log, or one with more carts and purchases, is needed; until then a baseline serves.",
         )
-    rows = Rows.join(parts)
+    rows = Rows.join(parts).at_most(recipe.rows, recipe.seed)
     inside = held_out(rows, recipe.seed)
     fitted = recipe.ranker.fit(rows.where(~inside), rows.where(inside), threads=threads, note=note)
     return Trained(ranker=fitted, recall=recall, cuts=tuple(used), groups=found)

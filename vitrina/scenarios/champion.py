@@ -27,32 +27,31 @@ USER_COLUMNS = ("user", "user_id", "userid", "visitorid")
 
 @dataclass(frozen=True, kw_only=True)
 class Champion:
-    """A loaded champion and the users that it knows; `copy` is its folder, removed with this object."""
+    """A loaded champion and the users that it knows."""
 
     version: str
     recommender: Recommender
     lists: Lists
-    copy: tempfile.TemporaryDirectory[str]
 
     @classmethod
     def open(cls, run: Run) -> Champion:
-        """`NoChampionError` when nothing is promoted, or no lists are published for its items."""
+        """The champion, mapped from a copy that is unlinked at once. `NoChampionError` when nothing is promoted, or no
+        lists are published for its items."""
         version = run.registry.champion()
         if version is None:
             raise NoChampionError(f"no champion yet. Make one: vitrina train {run.scenario} --data PATH")
-        copy = tempfile.TemporaryDirectory(prefix="vitrina-champion-")
-        run.registry.fetch(version.version, Path(copy.name) / "model")
-        recommender = Recommender.load(read_model(Path(copy.name) / "model", verify=False))
+        with tempfile.TemporaryDirectory(prefix="vitrina-champion-") as copy:
+            run.registry.fetch(version.version, Path(copy) / "model")
+            recommender = Recommender.load(read_model(Path(copy) / "model", verify=False))
         folder = find_lists(
             run.objects.root / run.key("lists"),
             model_version=version.version,
             items_fingerprint=items_fingerprint(recommender.items),
         )
         if folder is None:
-            raise NoChampionError(
-                f"no lists fit version {version.version}. Publish them: vitrina step {run.scenario} publish"
-            )
-        return cls(version=version.version, recommender=recommender, lists=Lists.open(folder), copy=copy)
+            remedy = f"Publish them: vitrina step {run.scenario} publish"
+            raise NoChampionError(f"no lists fit version {version.version}. {remedy}")
+        return cls(version=version.version, recommender=recommender, lists=Lists.open(folder))
 
     def recommend(self, user_id: str, *, k: int, session: list[str]) -> dict[str, Any]:
         """The answer for one user, as the service gives it without lists."""

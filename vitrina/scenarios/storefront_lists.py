@@ -24,6 +24,7 @@ from vitrina.scenarios.scenario import Run
 from vitrina.serving.lists import publish_lists, write_lists
 from vitrina.serving.state import items_fingerprint
 
+
 def publish_for(run: Run, *, list_length: int, active_days: int) -> dict[str, Any]:
     """Publishes lists of the present champion as of the end of the log; readers see the old ones or the new ones,
     whole."""
