@@ -7,7 +7,7 @@ import pytest
 
 from vitrina.events.schema import BUY, CART, DAY_MS, VIEW
 from vitrina.features.history import Histories, Moments
-from vitrina.ranking.moments import Wanted, between_moments, cut_moments, visit_moments, wanted_after
+from vitrina.ranking.moments import Wanted, cut_moments, visit_moments, wanted_after
 
 DAY = DAY_MS
 LOG = [  # user, day, item, kind
@@ -107,17 +107,3 @@ def test_no_history_reaches_its_own_labels(histories: Histories) -> None:
         assert len(moments)
         for begin, end, as_of in zip(moments.begin, moments.end, moments.as_of, strict=True):
             assert (histories.ts[begin:end] < as_of).all()
-
-
-def test_between_visits_people_are_asked_after_the_cut_and_not_after_their_cart() -> None:
-    rows = [(0, 1, VIEW, 1 * DAY), (0, 2, CART, 9 * DAY), (1, 3, VIEW, 2 * DAY), (1, 4, BUY, 8 * DAY)]
-    user, item, kind, ts = (np.array(column) for column in zip(*rows, strict=True))
-    histories = Histories.from_events(
-        user.astype(np.int32), item.astype(np.int32), kind.astype(np.int8), ts.astype(np.int64), users=2
-    )
-    moments, wanted = between_moments(histories, 5 * DAY, 20 * DAY, days=7, most=100, seed=0)
-    assert moments.users.tolist() == [0, 1]
-    assert all(5 * DAY <= at <= cart for at, cart in zip(moments.as_of, (9 * DAY, 8 * DAY), strict=True))
-    assert wanted.items.tolist() == [2, 4]
-    again, _ = between_moments(histories, 5 * DAY, 20 * DAY, days=7, most=100, seed=0)
-    assert again.as_of.tolist() == moments.as_of.tolist()

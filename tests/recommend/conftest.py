@@ -34,7 +34,7 @@ PARENT = np.array([-1, 0, 1, -1, 3], np.int32)  # 11 > 12 > 13, 21 > 22
 
 RECIPE = TwoStage(
     sources=Sources(als=ALS(factors=8)),
-    ranker=CatBoostRanker(iterations=40, learning_rate=0.2, depth=4, patience=15),
+    ranker=CatBoostRanker(iterations=40, learning_rate=0.2, depth=4),
     groups=200,
 )
 

@@ -47,43 +47,15 @@ def visit_moments(
     """The instants just before a cart or purchase in the first `days` after the cut, by users with a past, at most
     `most` of them (drawn by `seed`); the visit so far is known then. Wanted is all up to `until`.
     """
-    users, times = _carts(histories, cut, min(until, cut + round(days * DAY_MS)))
-    return _asked(histories, users, times, until, most=most, rng=np.random.default_rng(seed))
-
-
-def between_moments(
-    histories: Histories, cut: int, until: int, *, days: float, most: int, seed: int
-) -> tuple[Moments, Wanted]:
-    """For each cart or purchase in the first `days` after the cut a random instant between the cut and it: mostly
-    between visits, as those are whom lists are made for. Otherwise as `visit_moments`.
-    """
-    rng = np.random.default_rng(seed + 1)
-    users, times = _carts(histories, cut, min(until, cut + round(days * DAY_MS)))
-    return _asked(histories, users, rng.integers(cut, times, endpoint=True), until, most=most, rng=rng)
-
-
-def _carts(histories: Histories, start: int, end: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """User and time of the carts and purchases with start <= ts < end, an instant of a user once, by user and time."""
-    places = np.flatnonzero((histories.kinds >= CART) & (histories.ts >= start) & (histories.ts < end))
+    last = min(until, cut + round(days * DAY_MS))
+    places = np.flatnonzero((histories.kinds >= CART) & (histories.ts >= cut) & (histories.ts < last))
     users = np.searchsorted(histories.indptr, places, side="right") - 1
-    pairs = np.unique(np.stack([users, histories.ts[places]]), axis=1)
-    return pairs[0].astype(np.int32), pairs[1].astype(np.int64)
-
-
-def _asked(
-    histories: Histories,
-    users: npt.NDArray[np.int32],
-    times: npt.NDArray[np.int64],
-    until: int,
-    *,
-    most: int,
-    rng: np.random.Generator,
-) -> tuple[Moments, Wanted]:
-    """The moments of users with a past, at most `most` drawn ones, and what they wanted up to `until`."""
-    moments = histories.at(users, times)
+    pairs = np.unique(np.stack([users, histories.ts[places]]), axis=1)  # one instant of a user once
+    moments = histories.at(pairs[0].astype(np.int32), pairs[1].astype(np.int64))
     moments = moments[np.flatnonzero(moments.end > moments.begin)]
     if len(moments) > most:
-        moments = moments[np.sort(rng.choice(len(moments), most, replace=False))]
+        drawn = np.random.default_rng(seed).choice(len(moments), most, replace=False)
+        moments = moments[np.sort(drawn)]
     return moments, wanted_after(histories, moments, until)
 
 

@@ -21,7 +21,7 @@ from vitrina.errors import DataError, ModelFormatError
 from vitrina.events.schema import DAY_MS
 from vitrina.features.history import Histories
 from vitrina.ranking.catboost_ranker import CatBoostRanker, FittedRanker
-from vitrina.ranking.moments import between_moments, cut_moments, visit_moments
+from vitrina.ranking.moments import cut_moments, visit_moments
 from vitrina.ranking.sampling import Recall, Rows, sample_rows
 from vitrina.recommend.ranking_pass import CANDIDATES
 from vitrina.recommend.sources import Sources
@@ -33,9 +33,8 @@ class TwoStage:
     baselines).
 
     At each cut-off the ranker sees everybody who wanted something in the next `horizon_days`, as they stood at the
-    cut-off; and of the carts in the first `visit_days` after it the instants just before them, with the visit so far,
-    and random instants between the cut-off and them. Cut-offs are taken newest first until `groups` moments are found;
-    of more than about `rows` rows some groups are drawn.
+    cut-off, and the instants before carts of the first `visit_days` after it, with the visit so far. Cut-offs are taken
+    newest first until `groups` moments or `rows` rows are found; of more rows, some groups are drawn.
     """
 
     ranker_name: str = "catboost"
@@ -108,7 +107,6 @@ def sample_cut(
     asked = [
         cut_moments(histories, cut, until),
         visit_moments(histories, cut, until, days=recipe.visit_days, most=recipe.visits_per_cut, seed=recipe.seed),
-        between_moments(histories, cut, until, days=recipe.visit_days, most=recipe.visits_per_cut, seed=recipe.seed),
     ]
     sampled = [
         sample_rows(
@@ -137,8 +135,8 @@ def train_ranker(
     threads: int = 2,
     note: Callable[[str], None] = lambda _: None,
 ) -> Trained:
-    """Learns from cut-offs whose labels end at or before `before` (ms). A fifth of the groups is held out to choose
-    loss and size.
+    """Learns from cut-offs whose labels end at or before `before` (ms). A fifth of the users, with all their moments,
+    is held out to choose the loss.
 
     `DataError` when no moment has both a positive and a negative among its candidates.
     """
