@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -120,3 +122,22 @@ def test_a_shop_where_nobody_touches_two_items_has_no_factors(past_of: Callable[
     assert not fitted.factors.any()
     assert len(factor_neighbours(fitted, np.ones(2, np.float32)).items) == 0
     assert fitted.fold_in(np.array([0], np.int32), np.ones(1, np.float32)).tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_fit_takes_the_threads_of_the_engine(
+    threads: int, checkerboard: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import implicit.cpu.als
+
+    asked: list[int] = []
+
+    class Watched(implicit.cpu.als.AlternatingLeastSquares):
+        def __init__(self, **options: Any) -> None:
+            asked.append(options["num_threads"])
+            super().__init__(**options)
+
+    monkeypatch.setattr(implicit.cpu.als, "AlternatingLeastSquares", Watched)
+    monkeypatch.setattr(checkerboard.engine, "threads", threads)
+    ALS(factors=2, iterations=1).fit(replace(checkerboard))
+    assert asked == [threads]

@@ -3,7 +3,6 @@ space."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numba
@@ -47,7 +46,7 @@ class ALS:
     seed: int = 7
 
     def fit(self, past: Past) -> ItemFactors:
-        """Item factors by `implicit`; deterministic for a seed and thread count."""
+        """Item factors by `implicit`, on the threads of the past's engine; deterministic for a seed and their number."""
         profiles = past.profiles
         factors = np.zeros((past.items, self.factors), np.float32)
         if profiles.shape[0]:
@@ -64,7 +63,7 @@ class ALS:
                     alpha=1.0,
                     iterations=self.iterations,
                     random_state=self.seed,
-                    num_threads=os.cpu_count() or 1,
+                    num_threads=past.engine.threads,
                 )
                 model.fit(confidence, show_progress=False)
             shared = np.bincount(confidence.indices, minlength=past.items) >= self.least_users

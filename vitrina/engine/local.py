@@ -35,7 +35,7 @@ class LocalEngine:
         if threads is not None and threads < 1:
             raise ConfigError(f"the engine needs at least one thread, not {threads}")
         self.memory_limit = memory_limit
-        self.threads = threads
+        self.threads = threads or os.cpu_count() or 1
         self.temp_directory = None if temp_directory is None else Path(temp_directory)
         self._backend: Backend | None = None
         self._own_temp: tempfile.TemporaryDirectory[str] | None = None
@@ -54,9 +54,8 @@ class LocalEngine:
                 "temp_directory": str(folder),
                 "autoinstall_known_extensions": False,
                 "TimeZone": "UTC",
+                "threads": self.threads,
             }
-            if self.threads is not None:
-                settings["threads"] = self.threads
             try:
                 self._backend = ibis.duckdb.connect(**settings)
             except duckdb.Error as error:

@@ -11,7 +11,12 @@ import pyarrow as pa
 
 
 class Engine(Protocol):
-    """Runs Ibis expressions over parquet files in bounded memory. One thread at a time."""
+    """Runs Ibis expressions over parquet files in bounded memory. One thread at a time may call it."""
+
+    @property
+    def threads(self) -> int:
+        """How many threads its work may take, and the matrix work on its results as well."""
+        ...
 
     def read_parquet(self, path: Path | str | Sequence[Path | str]) -> ir.Table:
         """A lazy table over one parquet file, a glob, or several files of one schema. `DataError` when none exists."""
