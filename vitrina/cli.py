@@ -145,7 +145,7 @@ def evaluate(
 @app.command()
 def batch(
     name: options.Name,
-    users: Annotated[Path, typer.Option("--users", help="CSV with a column of user ids.")],
+    users: Annotated[Path, typer.Option("--users", help="CSV with a column user, user_id, visitorid or customer_id.")],
     out: Annotated[Path, typer.Option("--out", help="CSV to write: user,item,rank,score.")],
     k: Annotated[int, typer.Option("--k", min=1, max=1000, help="Items per user.")] = 100,
     new_only: options.NewOnly = False,

@@ -6,24 +6,18 @@ so it counts as a miss; a user whom the model does not know gets the list of a n
 
 from __future__ import annotations
 
-import csv
-import gzip
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any
 
 import numpy as np
 
 from vitrina.errors import DataError
+from vitrina.evaluation.id_files import ITEM_COLUMNS, USER_COLUMNS, id_reader, id_rows
 from vitrina.evaluation.report import Scores
 from vitrina.evaluation.truth import Bools, Int32s, Truth
 from vitrina.events.ids import IdMap
-
-USER_COLUMNS: Final = ("user", "user_id", "userid", "visitorid", "visitor_id", "customer_id", "customerid", "client_id")
-ITEM_COLUMNS: Final = ("item", "item_id", "itemid", "product_id", "productid", "sku", "asin", "stockcode")
-DELIMITERS: Final = (",", ";", "\t")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +93,8 @@ def read_holdout(path: Path | str, *, users: IdMap, items: IdMap) -> Holdout:
     where = str(path)
     user_ids: list[Any] = []
     item_ids: list[Any] = []
-    read_user, read_item = _reader(users, "user"), _reader(items, "item")
-    for row, user, item in _pairs(Path(path)):
+    read_user, read_item = id_reader(users, "user"), id_reader(items, "item")
+    for row, (user, item) in id_rows(Path(path), {"user": USER_COLUMNS, "item": ITEM_COLUMNS}):
         user_ids.append(read_user(user, f"{where}, row {row}"))
         item_ids.append(read_item(item, f"{where}, row {row}"))
     if not user_ids:
@@ -126,68 +120,3 @@ def _rows(ids: IdMap, values: list[Any]) -> tuple[Int32s, int]:
     unknown = np.flatnonzero(rows < 0)
     rows[unknown] = len(ids) + np.arange(len(unknown))
     return rows[np.fromiter((distinct[v] for v in values), dtype=np.int64, count=len(values))], len(unknown)
-
-
-def _reader(ids: IdMap, name: str) -> Callable[[str, str], int | str]:
-    """Turns a field into an id of the model's type."""
-
-    def read(field: str, where: str) -> int | str:
-        text = field.strip()
-        if not text:
-            raise DataError(f"the {name} is empty", where=where, remedy="Remove the row or fill it in.")
-        if ids.kind == "str":
-            return text
-        try:
-            number = int(text)
-        except ValueError:
-            number = None
-        if number is None or not -(2**63) <= number < 2**63:
-            remedy = "Use the ids that the model was trained on."
-            raise DataError(
-                f"{name} {text[:40]!r} is not an integer, but the model's ids are", where=where, remedy=remedy
-            )
-        return number
-
-    return read
-
-
-def _pairs(path: Path) -> Iterator[tuple[int, str, str]]:
-    """(row, user, item) of each line; row 1 is the header."""
-    row = 1
-    try:
-        with _open(path) as file:
-            header = file.readline()
-            delimiter = max(DELIMITERS, key=header.count)
-            names = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
-            user, item = _column(path, names, USER_COLUMNS, "user"), _column(path, names, ITEM_COLUMNS, "item")
-            for row, fields in enumerate(csv.reader(file, delimiter=delimiter), start=2):
-                if not fields:
-                    continue
-                if len(fields) <= max(user, item):
-                    problem = f"{len(fields)} fields where the header has {len(names)}"
-                    raise DataError(problem, where=f"{path}, row {row}", remedy="Complete the row.")
-                yield row, fields[user], fields[item]
-    except (OSError, EOFError, zlib.error) as error:
-        remedy = "Check the path; if it is compressed, write it again."
-        raise DataError(f"it cannot be read ({error})", where=str(path), remedy=remedy) from error
-    except UnicodeDecodeError as error:
-        raise DataError("it is not UTF-8 text", where=f"{path}, after row {row}", remedy="Save it as UTF-8.") from error
-    except csv.Error as error:
-        raise DataError(
-            f"it is not CSV ({error})", where=f"{path}, after row {row}", remedy="Write the row again."
-        ) from error
-
-
-def _open(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-def _column(path: Path, names: list[str], accepted: tuple[str, ...], what: str) -> int:
-    for name in accepted:
-        if name in names:
-            return names.index(name)
-    found = ", ".join(names)[:120] or "nothing"
-    remedy = f"Name it {', '.join(accepted[:-1])} or {accepted[-1]}."
-    raise DataError(f"the header ({found}) names no {what} column", where=f"{path}, row 1", remedy=remedy)

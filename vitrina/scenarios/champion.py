@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from vitrina.errors import DataError, NoChampionError
 from vitrina.evaluation.holdout import read_holdout, score_holdout
+from vitrina.evaluation.id_files import id_reader, read_users
 from vitrina.features.history import Histories, History, Moments
 from vitrina.recommend.recommender import Recommender
 from vitrina.registry.model_format import read_model
@@ -21,8 +22,6 @@ from vitrina.scenarios.scenario import Run
 from vitrina.serving.answer import joined
 from vitrina.serving.lists import Lists, find_lists
 from vitrina.serving.state import items_fingerprint
-
-USER_COLUMNS = ("user", "user_id", "userid", "visitorid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +53,13 @@ class Champion:
         return cls(version=version.version, recommender=recommender, lists=Lists.open(folder))
 
     def recommend(self, user_id: str, *, k: int, session: list[str]) -> dict[str, Any]:
-        """The answer for one user, as the service gives it without lists."""
+        """The answer for one user, as the service gives it without lists. `DataError` for an unknown item or an id of
+        another type."""
         items = self.recommender.items
         unknown = [item for item in session if items.index_of(item) < 0]
         if unknown:
             raise DataError(f"the catalogue has no item {unknown[0]!r}", where="--session", remedy="Leave it out.")
-        row = self.lists.row_of(user_id)
+        row = self.lists.row_of(id_reader(self.lists.users, "user")(user_id, "--user-id"))
         history = self.lists.history(row) if row >= 0 else History.empty()
         if session:
             history = joined(items.rows(session), history, self.recommender.as_of)
@@ -81,24 +81,29 @@ class Champion:
         self, users: Path, out: Path, *, k: int, new_only: bool, progress: Callable[[str, int, int], None]
     ) -> dict[str, Any]:
         """Writes user,item,rank,score for every user of the file, through a temporary name; strangers get popular
-        items."""
-        wanted = read_users(users)
-        rows = self.lists.users.rows(wanted)
+        items. `DataError` when the file cannot be read or `out` cannot be written."""
+        if out.is_dir():
+            raise DataError("this is a folder", where=str(out), remedy="Name a file to write: --out FILE.csv")
+        wanted = read_users(users, self.lists.users)
+        rows = self.lists.users.rows(np.array(wanted) if self.lists.users.kind == "int" else wanted)
         items, scores = self._lists_of(rows, k=k, new_only=new_only)
         staged = out.with_name(f".{out.name}.tmp")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with staged.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["user", "item", "rank", "score"])
-            for place, user in enumerate(wanted):
-                found = items[place][items[place] >= 0]
-                for rank, (item, score) in enumerate(
-                    zip(self.recommender.items.ids_of(found), scores[place], strict=False), 1
-                ):
-                    writer.writerow([user, item, rank, f"{score:.6g}"])
-                if place % 1000 == 0:
-                    progress("users", place, len(wanted))
-        staged.replace(out)
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            with staged.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(["user", "item", "rank", "score"])
+                for place, user in enumerate(wanted):
+                    found = self.recommender.items.ids_of(items[place][items[place] >= 0])
+                    for rank, (item, score) in enumerate(zip(found, scores[place], strict=False), 1):
+                        writer.writerow([user, item, rank, f"{score:.6g}"])
+                    if place % 1000 == 0:
+                        progress("users", place, len(wanted))
+            staged.replace(out)
+        except OSError as error:
+            raise DataError(
+                f"cannot be written ({error.strerror})", where=str(out), remedy="Name another file: --out FILE.csv"
+            ) from error
         return {"users": len(wanted), "unknown": int((rows < 0).sum()), "out": str(out), "model_version": self.version}
 
     def score(self, holdout: Path, *, k: int, new_only: bool) -> dict[str, Any]:
@@ -125,29 +130,3 @@ class Champion:
             as_of=known.as_of,
         )
         return self.recommender.recommend_batch(histories, moments, k=k, new_only=new_only)
-
-
-def read_users(path: Path) -> list[str]:
-    """The user ids of a CSV file, in their order; the column is named user, user_id or visitorid, or is the only
-    one."""
-    if not path.is_file():
-        raise DataError("there is no such file", where=str(path), remedy="Check --users.")
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.reader(file)
-        header = next(reader, None)
-        if header is None:
-            raise DataError("the file is empty", where=str(path), remedy="Write a header and one user id a line.")
-        named = [place for place, column in enumerate(header) if column.strip().lower() in USER_COLUMNS]
-        if not named and len(header) > 1:
-            raise DataError(
-                f"none of its columns {header} is one of {USER_COLUMNS}",
-                where=f"{path}, row 1",
-                remedy="Name the column of users.",
-            )
-        place = named[0] if named else 0
-        users = [] if named else [header[0]]
-        for number, row in enumerate(reader, 2):
-            if len(row) <= place or not row[place].strip():
-                raise DataError("no user id", where=f"{path}, row {number}", remedy="Remove the row or fill it.")
-            users.append(row[place].strip())
-    return users
