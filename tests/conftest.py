@@ -22,6 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import pytest
 from hypothesis import settings as hypothesis_settings
+from postgresql_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 20_150_803
@@ -208,6 +209,20 @@ def s3_alone(tmp_path: Path) -> Iterator[S3Server]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL, shared by all tests; `postgres()` makes an empty database and returns its URI."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_alone() -> Iterator[PostgresServer]:
+    """A PostgreSQL that the test may stop and start again."""
+    with PostgresServer() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
