@@ -217,7 +217,7 @@ def generate(
     out: Annotated[
         Path, typer.Option("--out", help="Folder for events.csv, item_properties_part1/2.csv, category_tree.csv.")
     ],
-    events: Annotated[int, typer.Option("--events", min=1, help="Number of events.")] = 100_000,
+    events: Annotated[int, typer.Option("--events", min=100, help="Number of events.")] = 100_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same world.")] = 0,
     structure: Annotated[
         float, typer.Option("--structure", min=0.0, max=1.0, help="0 makes a world without tastes.")

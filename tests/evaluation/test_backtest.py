@@ -95,7 +95,7 @@ def test_all_recipes_share_the_rows_and_steps_are_told(log: EventArrays) -> None
         {"a": Fixed([1]), "b": Fixed([3])}, [FIRST, SECOND], log, n_items=N_ITEMS, ks=(1,), on_step=heard.append
     )
     np.testing.assert_array_equal(result["new"]["a"].clusters, result["new"]["b"].clusters)
-    assert heard == ["a, window 100", "b, window 100", "a, window 200", "b, window 200"]
+    assert heard == ["a, window 1 of 2", "b, window 1 of 2", "a, window 2 of 2", "b, window 2 of 2"]
     assert result["repeats"]["a"].minus(result["repeats"]["b"], "hr@1").mean == pytest.approx(-1 / 4)
 
 

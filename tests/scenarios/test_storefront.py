@@ -144,6 +144,19 @@ def test_a_step_without_its_input_says_which_step_makes_it(tmp_path: Path, run_a
         Champion.open(run)
 
 
+def test_a_fault_is_told_of_the_file_that_the_caller_gave(tiny_log: Path, tmp_path: Path, run_at: RunAt) -> None:
+    columns = "user=customer,item=sku,event=type,timestamp=ts"
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "events.csv").write_bytes(tiny_log.read_bytes())
+    for given, named in ((tiny_log, str(tiny_log)), (folder, str(folder / "events.csv"))):
+        run = run_at(tmp_path / "home", data=str(given), columns=columns)
+        run_step(SCENARIO.step("extract"), run)
+        with pytest.raises(DataError, match="unknown event") as raised:
+            run_step(SCENARIO.step("validate"), run)
+        assert raised.value.where == f"{named}, row 2"
+
+
 def test_a_champion_is_loaded_from_its_own_files(tmp_path: Path, tiny_log: Path, run_at: RunAt) -> None:
     """Another log in the store changes nothing for the champion's answers until it is published."""
     columns = (

@@ -46,7 +46,7 @@ class ALS:
     seed: int = 7
 
     def fit(self, past: Past) -> ItemFactors:
-        """Item factors by `implicit`, on as many threads as the engine has; deterministic for a seed and that number."""
+        """Item factors by `implicit`, on the threads of the engine; deterministic for a seed and thread count."""
         profiles = past.profiles
         factors = np.zeros((past.items, self.factors), np.float32)
         if profiles.shape[0]:

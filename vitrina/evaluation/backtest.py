@@ -54,13 +54,13 @@ def backtest(
     if not windows:
         raise ValueError("a backtest needs at least one window")
     parts: dict[Task, dict[str, list[Scores]]] = {task: {name: [] for name in recipes} for task in tasks}
-    for window in windows:
+    for number, window in enumerate(windows, 1):
         past = events.between(None, window.start)
         counts = np.bincount(past.item, minlength=n_items)
         touched = Touched(past.user, past.item)
         truths = {task: window_truth(events, window, task, kinds=positive, touched=touched) for task in tasks}
         for name, recipe in recipes.items():
-            on_step(f"{name}, window {window.start}")
+            on_step(f"{name}, window {number} of {len(windows)}")
             for task, truth in truths.items():
                 lists = _ask(name, recipe, window, truth, max(depths), task == "new")
                 if task == "new":

@@ -60,7 +60,7 @@ class WorldSpec:
     def _within(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
         if not low <= value <= high:
-            raise ConfigError(f"{name}={value}: give {low:,} to {high:,} for a world of {self.events:,} events.")
+            raise ConfigError(f"{name}={value}: give {low:,} to {high:,}.")
 
     @property
     def n_users(self) -> int:

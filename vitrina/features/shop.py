@@ -53,7 +53,7 @@ class Shop:
             events = events.filter(events.ts < as_of)
         table = engine.to_arrow(events.order_by(["user", "ts", "kind", "item"]))
         if table.num_rows == 0:
-            raise DataError("no event lies before as_of", where=str(prepared.folder), remedy="Give a later --as-of.")
+            raise DataError("no event of the log lies before it", where="as_of", remedy="Give a later --as-of.")
         user, item, kind, ts = (table.column(name).to_numpy() for name in ("user", "item", "kind", "ts"))
         categories, parent = _tree(prepared, engine)
         return cls(

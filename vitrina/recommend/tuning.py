@@ -1,5 +1,4 @@
-"""Hyper-parameters by Optuna, on request: taste, ranker and sampling, judged on the last window before the end of the
-log."""
+"""Hyper-parameters by Optuna, on request: taste, ranker and sampling, judged on the users that the ranker holds out."""
 
 from __future__ import annotations
 

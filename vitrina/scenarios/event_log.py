@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,10 @@ def validate(run: Run) -> dict[str, Any]:
     def progress(what: str, share: float) -> None:
         run.progress(what, round(share * 100), 100)
 
+    files = raw / "files"
+    found = files / source["single"] if source["single"] else files
     with (
+        _in_the_callers_words(found, source["data"]),
         LocalEngine(memory_limit=run.memory, threads=run.threads) as engine,
         run.objects.writing(run.key("validated")) as out,
     ):
@@ -67,14 +72,12 @@ def validate(run: Run) -> dict[str, Any]:
         else:
             text = source["columns"]
             columns = None if text is None else ColumnMap.load(str(raw / text) if text == "columns.yaml" else text)
-            files = raw / "files"
-            found = files / source["single"] if source["single"] else files
             report = read_log(found, columns, target, engine, progress)
         for path in target.iterdir():
             path.rename(out / path.name)
         target.rmdir()
     for line in report.summary().splitlines():
-        run.note(line)
+        run.note(line.replace(str(found), source["data"]))
     return {
         "rows_in": report.rows_in,
         "rows_out": report.rows_out,
@@ -84,6 +87,16 @@ def validate(run: Run) -> dict[str, Any]:
         "items": report.items,
         "missing": list(report.missing),
     }
+
+
+@contextmanager
+def _in_the_callers_words(taken: Path, named: str) -> Iterator[None]:
+    """Makes errors about the store's copy of the data name the file that the caller gave."""
+    try:
+        yield
+    except DataError as error:
+        where = error.where.replace(str(taken), named)
+        raise DataError(error.problem, where=where, remedy=error.remedy) from error
 
 
 def prepare(run: Run) -> dict[str, Any]:
