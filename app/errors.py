@@ -26,6 +26,8 @@ STATUSES: dict[type[VitrinaError], int] = {
     errors.NoChampionError: 503,
     errors.ModelFormatError: 503,
     errors.RegistryError: 503,
+    errors.StateError: 503,
+    errors.StoreError: 503,
 }
 REMEDIES = {
     404: "See /docs for the routes",

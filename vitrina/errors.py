@@ -8,7 +8,9 @@ VitrinaError
 │   └── UnknownItemError    an item that the catalogue does not hold
 ├── NoChampionError         nothing is published for this scenario yet
 ├── ModelFormatError        a model or list folder is broken, or of another schema version
-└── RegistryError           the registry is out of reach or holds no such version
+├── RegistryError           the registry is out of reach or holds no such version
+├── StoreError              the object store is out of reach, or refuses
+└── StateError              the state database is out of reach or has another schema version
 
 Only `app/errors.py` turns these into HTTP statuses.
 """
@@ -65,3 +67,11 @@ class ModelFormatError(VitrinaError):
 
 class RegistryError(VitrinaError):
     """The registry cannot be reached or lacks what was asked for."""
+
+
+class StateError(VitrinaError):
+    """The state database cannot be reached, or its schema is not the one that this library knows."""
+
+
+class StoreError(VitrinaError):
+    """The object store cannot be reached, or refuses what was asked for."""

@@ -1,5 +1,6 @@
-"""One contract for every store of objects; the local folder is the first of them."""
+"""One contract for every store of objects: a local folder, and S3 on a real server."""
 
+import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -7,13 +8,21 @@ from pathlib import Path
 import pytest
 
 from vitrina.errors import ConfigError, DataError
-from vitrina.storage.objects import FolderObjects, Objects
+from vitrina.storage.objects import Objects
+from vitrina.storage.opening import objects_for
+from vitrina.storage.s3_bucket import S3Access
 
 
-@pytest.fixture(params=["folder"])
+@pytest.fixture(params=["folder", "s3"])
 def open_objects(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Objects]:
-    """Opens the same store every time it is called."""
-    return lambda: FolderObjects(tmp_path / "objects")
+    """Opens the same store every time it is called; where S3 is cached, each time as if on another machine."""
+    if request.param == "folder":
+        return lambda: objects_for((tmp_path / "objects").as_uri(), cache=tmp_path / "cache")
+    server = request.getfixturevalue("s3")
+    uri = f"s3://{server.bucket()}/some/prefix"
+    access = S3Access(endpoint=server.endpoint, access_key=server.access_key, secret_key=server.secret_key)
+    caches = itertools.count()
+    return lambda: objects_for(uri, cache=tmp_path / f"cache{next(caches)}", access=access)
 
 
 @pytest.fixture
@@ -181,8 +190,9 @@ def test_readers_never_see_a_mixture(open_objects: Callable[[], Objects], tmp_pa
     done = threading.Event()
 
     def write() -> None:
-        for turn in range(30):
-            open_objects().put_folder("key", tmp_path / "yx"[turn % 2])
+        writer = open_objects()
+        for turn in range(20):
+            writer.put_folder("key", tmp_path / "yx"[turn % 2])
         done.set()
 
     writer = threading.Thread(target=write)
@@ -195,3 +205,48 @@ def test_readers_never_see_a_mixture(open_objects: Callable[[], Objects], tmp_pa
         assert len({seen[name] for name in names}) == 1
         reads += 1
     writer.join()
+
+
+def test_a_folder_is_written_in_place_and_read_in_place(open_objects: Callable[[], Objects]) -> None:
+    objects = open_objects()
+    with objects.writing("storefront/work/1") as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "a").write_text("1")
+        with pytest.raises(DataError):
+            objects.local("storefront/work/1")
+    objects.publish("storefront/now", "storefront/work/1")
+    for reader in (objects, open_objects()):
+        assert texts(reader.local("storefront/work/1")) == {"deep/a": "1"}
+        assert reader.local("storefront/now") == reader.local("storefront/work/1")
+
+
+def test_a_failed_writing_changes_nothing(objects: Objects) -> None:
+    with objects.writing("key") as folder:
+        (folder / "a").write_text("good")
+
+    def fail() -> None:
+        with objects.writing("key") as folder:
+            (folder / "a").write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert texts(objects.local("key")) == {"a": "good"}
+    assert objects.list() == ["key"]
+
+
+def test_a_reader_inside_keeps_its_content_over_one_replacement(open_objects: Callable[[], Objects]) -> None:
+    writer, reader = open_objects(), open_objects()
+    with writer.writing("key") as folder:
+        (folder / "a").write_text("0")
+    first = reader.local("key")
+    with writer.writing("key") as folder:
+        (folder / "a").write_text("1")
+    assert texts(reader.local("key")) == {"a": "1"}
+    assert texts(first) == {"a": "0"}
+
+
+def test_an_address_names_the_key(objects: Objects) -> None:
+    objects.put_bytes("a/b", b"1")
+    assert objects.uri("a/b").endswith("/a/b")
+    assert objects.uri("a/b").startswith(("file:///", "s3://"))

@@ -1,7 +1,8 @@
 """Objects by key: whole folders and single files that pipeline steps and the service hand to each other.
 
-`Objects` is what every store offers, `FolderObjects` the embedded one in a local folder. A key is made of '/'-separated
-names, such as `storefront/lists/1431648000000`, and names either a folder or a file.
+`Objects` is what every store offers, `FolderObjects` the embedded one in a local folder, `S3Objects` (s3_objects.py)
+the shared one. A key is made of '/'-separated names, such as `storefront/lists/1431648000000`, and names either a
+folder or a file.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from vitrina.errors import ConfigError, DataError
 from vitrina.storage.building import building, claimed, clear_dead, locked, write_whole
 
 _NAME = re.compile(r"[A-Za-z0-9_\-][A-Za-z0-9_.=@+#\-]*")
-_REMEDY = "Run the step that writes it first"
+REMEDY = "Run the step that writes it first"
 
 
 class Objects(Protocol):
@@ -27,6 +28,13 @@ class Objects(Protocol):
 
     def put_folder(self, key: str, folder: Path) -> None:
         """Stores a copy of `folder` at `key`, replacing what is there."""
+
+    def writing(self, key: str) -> AbstractContextManager[Path]:
+        """Gives an empty local folder to write into; `key` stands for it when the block succeeds."""
+
+    def local(self, key: str) -> Path:
+        """The content of the folder at `key` as a local folder, only to be read; it stays whole until the key is
+        replaced twice. Raises DataError when there is none."""
 
     def get_folder(self, key: str, folder: Path) -> None:
         """Copies the folder at `key` to `folder`, replacing it. Raises DataError when there is none."""
@@ -49,6 +57,9 @@ class Objects(Protocol):
     def delete(self, key: str) -> None:
         """Removes what stands at `key`; nothing happens when there is none."""
 
+    def uri(self, key: str) -> str:
+        """The address of `key`, for people and other programs."""
+
 
 def check_key(key: str) -> str:
     """The key itself; ConfigError unless it is '/'-separated names of letters, digits and `_-.=@+#`, not dot-first."""
@@ -70,6 +81,9 @@ class FolderObjects:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).absolute()
+
+    def uri(self, key: str) -> str:
+        return (self.root / check_key(key)).as_uri()
 
     def put_folder(self, key: str, folder: Path) -> None:
         if not Path(folder).is_dir():
@@ -112,7 +126,7 @@ class FolderObjects:
         """The present content of the folder at `key`, to be read in place; whole until the key is replaced twice."""
         link = self._place(key)
         if not link.is_symlink() or not link.exists():
-            raise DataError("there is no such folder object", where=key, remedy=_REMEDY)
+            raise DataError("there is no such folder object", where=key, remedy=REMEDY)
         return link.resolve()
 
     def publish(self, key: str, target: str) -> None:
@@ -134,7 +148,7 @@ class FolderObjects:
     def get_bytes(self, key: str) -> bytes:
         path = self._place(key)
         if path.is_symlink() or not path.is_file():
-            raise DataError("there is no such file object", where=key, remedy=_REMEDY)
+            raise DataError("there is no such file object", where=key, remedy=REMEDY)
         return path.read_bytes()
 
     def exists(self, key: str) -> bool:
