@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypedDict, Unpack
@@ -12,8 +12,10 @@ import typer
 
 from vitrina.console import Reporter
 from vitrina.errors import ConfigError
+from vitrina.pipeline import Recorder
 from vitrina.scenarios import SCENARIOS, Run, scenario
 from vitrina.scenarios.event_log import COMPLETE_JOURNEY
+from vitrina.storage.state import State
 
 Name = Annotated[str, typer.Argument(metavar="SCENARIO", help=f"One of: {', '.join(SCENARIOS)}.")]
 AsJson = Annotated[
@@ -30,6 +32,18 @@ RegistryUri = Annotated[
         envvar="VITRINA_REGISTRY_URI",
         help="MLflow server (http://...) or database (sqlite:///...); without it, HOME/mlflow.db.",
     ),
+]
+StateUri = Annotated[
+    str | None,
+    typer.Option(
+        "--state-uri",
+        envvar="VITRINA_STATE_URI",
+        help="State database (postgresql+psycopg2://...); without it, the file HOME/state.db.",
+    ),
+]
+RunId = Annotated[
+    str | None,
+    typer.Option("--run-id", metavar="TEXT", help="Record the steps in the state database under this name."),
 ]
 Data = Annotated[
     str | None,
@@ -52,7 +66,12 @@ AsOf = Annotated[
 ]
 Tune = Annotated[
     int,
-    typer.Option("--tune", min=0, metavar="N", help="Search hyper-parameters with N trials first."),
+    typer.Option(
+        "--tune",
+        min=0,
+        metavar="N",
+        help="Search hyper-parameters with N trials first; later trainings in the same HOME keep what was found.",
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Promote the new model whatever the gate says.")]
 Threads = Annotated[
@@ -113,6 +132,27 @@ def open_run(
         note=reporter.note,
         progress=reporter.progress,
     )
+
+
+def open_recorder(
+    run_id: str | None, home: Path, state_uri: str | None, *, clock: Callable[[], int], warn: Callable[[str], None]
+) -> Recorder | None:
+    """What records the steps of a run; without a `run_id`, nothing does."""
+    if run_id is None:
+        return None
+    return Recorder(open_state=lambda: open_state(home, state_uri), run_id=run_id, clock=clock, warn=warn)
+
+
+def open_state(home: Path, state_uri: str | None) -> State:
+    """The state database of a verb; `StateError` when it cannot be used."""
+    from vitrina.storage.sql_state import SqlState
+
+    return SqlState.open(state_address(home, state_uri))
+
+
+def state_address(home: Path, state_uri: str | None) -> str:
+    """The URI of the state database: the one that was given, or that of the embedded one."""
+    return state_uri or f"sqlite:///{home.absolute()}/state.db"
 
 
 def _moment(text: str | None) -> int | None:

@@ -170,7 +170,7 @@ def test_nothing_is_there_before_the_first_training(registry: Registry, tmp_path
         registry.promote()
     with pytest.raises(RegistryError, match="no previous champion"):
         registry.rollback()
-    with pytest.raises(RegistryError, match="no version '1'"):
+    with pytest.raises(RegistryError, match=r"no version '1'. There are: none yet"):
         registry.fetch("1", tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
 

@@ -16,7 +16,7 @@ from typing import Any
 from vitrina.errors import RegistryError
 from vitrina.registry.aliases import Moves, promotion, return_to_previous
 from vitrina.registry.model_format import read_model
-from vitrina.registry.registry import CHALLENGER, CHAMPION, ModelVersion, RunRecord
+from vitrina.registry.registry import CHALLENGER, CHAMPION, ModelVersion, RunRecord, no_such_version
 from vitrina.storage.building import building, locked, write_whole
 
 
@@ -86,9 +86,7 @@ class FileRegistry:
     def _version(self, version: str) -> ModelVersion:
         home = self._versions / version
         if not version.isdecimal() or not home.is_dir():
-            raise RegistryError(
-                f"model {self.name!r}: there is no version {version!r}. See the versions that there are"
-            )
+            raise no_such_version(self.name, version, map(str, sorted(self._numbers(), reverse=True)))
         described = _read_json(home / "version.json")
         return ModelVersion(
             name=self.name,

@@ -17,7 +17,7 @@ from typing import Any
 from vitrina.errors import RegistryError
 from vitrina.registry.mlflow_sqlite import MODEL_ARTIFACT
 from vitrina.registry.model_format import MODEL_FILE, SCHEMA_VERSION, read_model
-from vitrina.registry.registry import CHAMPION, ModelVersion
+from vitrina.registry.registry import CHAMPION, ModelVersion, no_such_version
 from vitrina.storage.building import building
 from vitrina.storage.sealed import read_seal
 
@@ -73,9 +73,7 @@ class MlflowRestReader:
         """One version. RegistryError when there is none."""
         answer = self._get("model-versions/get", name=self.name, version=version)
         if answer is None:
-            raise RegistryError(
-                f"model {self.name!r}: there is no version {version!r}. See the versions that there are"
-            )
+            raise no_such_version(self.name, version, (one.version for one in self.versions()))
         found = answer["model_version"]
         return self._read(found, found.get("aliases", []))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vitrina.errors import RegistryError
 from vitrina.registry.model_format import read_model
-from vitrina.registry.registry import CHAMPION, ModelVersion
+from vitrina.registry.registry import CHAMPION, ModelVersion, no_such_version
 from vitrina.storage.building import building
 
 MODEL_ARTIFACT = "artifacts/model"
@@ -70,10 +70,11 @@ class MlflowSqliteReader:
 
     def version(self, version: str) -> ModelVersion:
         """One version. RegistryError when there is none."""
-        for found in self.versions():
+        known = self.versions()
+        for found in known:
             if found.version == version:
                 return found
-        raise RegistryError(f"model {self.name!r}: there is no version {version!r}. See the versions that there are")
+        raise no_such_version(self.name, version, (one.version for one in known))
 
     def fetch(self, version: str, folder: Path) -> None:
         self.version(version)
