@@ -42,14 +42,17 @@ class Champion:
         with tempfile.TemporaryDirectory(prefix="vitrina-champion-") as copy:
             run.registry.fetch(version.version, Path(copy) / "model")
             recommender = Recommender.load(read_model(Path(copy) / "model", verify=False))
-        folder = find_lists(
-            run.objects.root / run.key("lists"),
+        root = run.key("lists")
+        found = find_lists(
+            run.objects,
+            root,
             model_version=version.version,
             items_fingerprint=items_fingerprint(recommender.items),
         )
-        if folder is None:
+        if found is None:
             remedy = f"Publish them: vitrina step {run.scenario} publish"
             raise NoChampionError(f"no lists fit version {version.version}. {remedy}")
+        folder = run.objects.local(f"{root}/{found.version}")
         return cls(version=version.version, recommender=recommender, lists=Lists.open(folder))
 
     def recommend(self, user_id: str, *, k: int, session: list[str]) -> dict[str, Any]:
