@@ -15,7 +15,7 @@ from typing import Any
 
 from vitrina.errors import RegistryError
 from vitrina.registry.aliases import Moves, promotion, return_to_previous
-from vitrina.registry.model_format import read_model
+from vitrina.registry.model_format import read_model, receiving
 from vitrina.registry.registry import CHALLENGER, CHAMPION, ModelVersion, RunRecord, no_such_version
 from vitrina.storage.building import building, locked, write_whole
 
@@ -74,9 +74,8 @@ class FileRegistry:
 
     def fetch(self, version: str, folder: Path) -> None:
         source = Path(self._version(version).source)
-        with building(folder) as staged:
+        with receiving(folder, str(source)) as staged:
             shutil.copytree(source, staged, dirs_exist_ok=True)
-            read_model(staged)
 
     def _numbers(self) -> list[int]:
         if not self._versions.is_dir():

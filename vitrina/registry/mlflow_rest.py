@@ -16,9 +16,8 @@ from typing import Any
 
 from vitrina.errors import RegistryError
 from vitrina.registry.mlflow_sqlite import MODEL_ARTIFACT
-from vitrina.registry.model_format import MODEL_FILE, SCHEMA_VERSION, read_model
+from vitrina.registry.model_format import MODEL_FILE, SCHEMA_VERSION, receiving
 from vitrina.registry.registry import CHAMPION, ModelVersion, no_such_version
-from vitrina.storage.building import building
 from vitrina.storage.sealed import read_seal
 
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the second is what a missing alias is called
@@ -79,11 +78,10 @@ class MlflowRestReader:
 
     def fetch(self, version: str, folder: Path) -> None:
         self.version(version)
-        with building(folder) as staged:
+        with receiving(folder, f"{self._address}, version {version} of {self.name}") as staged:
             self._download(version, MODEL_FILE, staged)
             for name in read_seal(staged / MODEL_FILE, schema_version=SCHEMA_VERSION)["files"]:
                 self._download(version, name, staged)
-            read_model(staged)
 
     def _read(self, found: dict[str, Any], aliases: list[str]) -> ModelVersion:
         run_id = found.get("run_id", "")

@@ -10,9 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from vitrina.errors import RegistryError
-from vitrina.registry.model_format import read_model
+from vitrina.registry.model_format import receiving
 from vitrina.registry.registry import CHAMPION, ModelVersion, no_such_version
-from vitrina.storage.building import building
 
 MODEL_ARTIFACT = "artifacts/model"
 _VERSIONS = (
@@ -83,9 +82,8 @@ class MlflowSqliteReader:
         source = _local_path(location) / MODEL_ARTIFACT
         if not source.is_dir():
             raise RegistryError(f"{source}: the files of version {version} are gone. Restore them, or roll back")
-        with building(folder) as staged:
+        with receiving(folder, str(source)) as staged:
             shutil.copytree(source, staged, dirs_exist_ok=True)
-            read_model(staged)
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:

@@ -13,7 +13,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,20 @@ def read_model(folder: Path, *, verify: bool = True) -> StoredModel:
     }
     files = {name: folder / name for name in document["files"] if not name.startswith("arrays/")}
     return StoredModel(folder=folder, arrays=arrays, files=files, meta=document["meta"])
+
+
+@contextmanager
+def receiving(folder: Path, source: str) -> Iterator[Path]:
+    """Yields an empty folder to put a model into; it becomes `folder` once it is verified.
+
+    A `ModelFormatError` names `source`, where the files came from, because the copy is gone by then.
+    """
+    with building(folder) as staged:
+        try:
+            yield staged
+            read_model(staged)
+        except ModelFormatError as error:
+            raise ModelFormatError(str(error).replace(str(staged), source)) from error
 
 
 def content_digest(folder: Path, *, without: Collection[str] = ()) -> str:
