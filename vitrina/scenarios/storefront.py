@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,13 +108,14 @@ def tables_at(run: Run, shop: Shop, spec: TwoStage, cut: int) -> Tables:
     from vitrina.candidates.retrieval import Tables
     from vitrina.registry.model_format import read_model, write_model
 
-    folder = run.objects.root / run.key("sources") / _tables_name(run, spec, cut)
-    if not folder.exists():
+    name = f"sources/{_tables_name(run, spec, cut)}"
+    if not run.objects.exists(run.key(name)):
         fitted = spec.sources.fit(
             shop.past(cut), shop.parent, note=lambda what: run.note(f"sources as of {_day(cut)}: {what}")
         )
-        write_model(folder, arrays=fitted._asdict(), files={}, meta={"as_of": cut})
-    arrays = read_model(folder, verify=False).arrays
+        with run.writing(name) as folder:
+            write_model(folder, arrays=fitted._asdict(), files={}, meta={"as_of": cut})
+    arrays = read_model(run.local(name), verify=False).arrays
     return Tables(**{name: arrays[name].view(np.ndarray) for name in Tables._fields})
 
 
@@ -130,11 +130,9 @@ def _tables_name(run: Run, spec: TwoStage, cut: int) -> str:
 def drop_other_tables(run: Run, shop: Shop, spec: TwoStage) -> None:
     """Removes the tables under `sources/` that no step of this recipe on this log asks for."""
     asked = {_tables_name(run, spec, cut) for cut in (shop.as_of, *(one.start for one in windows(shop)), *cuts(shop))}
-    for folder in (run.objects.root / run.key("sources")).iterdir():
-        if folder.name in asked or folder.name.endswith(".new"):  # the latter is being built
-            continue
-        hidden = folder.with_name(f".{folder.name.lstrip('.')}.dropped")  # a kill leaves no half of a table behind
-        shutil.rmtree(folder.rename(hidden))
+    for key in run.objects.list(run.key("sources")):
+        if key.rpartition("/")[2] not in asked:
+            run.objects.delete(key)
 
 
 def candidates(run: Run) -> dict[str, Any]:
@@ -180,14 +178,14 @@ def ranker(run: Run) -> dict[str, Any]:
                 note=run.note,
             )
             run.objects.put_bytes(run.key("recipe.json"), json.dumps(spec.as_json()).encode())
-        folder = run.objects.root / run.key("ranker")
         try:
             trained = train_ranker(
                 spec, shop.histories, cuts(shop), table, before=shop.as_of, threads=run.threads, note=run.note
             )
         except DataError as error:
             run.note(str(error))
-            write_model(folder, arrays={}, files={}, meta={"learned": False, "why": str(error)})
+            with run.writing("ranker") as folder:
+                write_model(folder, arrays={}, files={}, meta={"learned": False, "why": str(error)})
             return {"learned": False, "why": str(error)}
     fitted = trained.ranker
     meta = {
@@ -198,7 +196,7 @@ def ranker(run: Run) -> dict[str, Any]:
         "groups": trained.groups,
         "cuts": list(trained.cuts),
     }
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, run.writing("ranker") as folder:
         cbm = Path(scratch) / "ranker.cbm"
         cbm.write_bytes(fitted.cbm)
         write_model(
