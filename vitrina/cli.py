@@ -119,7 +119,8 @@ def step(
         reporter.begin(chosen.name)
         done = run_step(chosen, run, open_recorder(run_id, home, state_uri, clock=_now, warn=_warn))
         _told(reporter)(done)
-    show_json(done.result, plain=as_json)
+    outputs = {output: run.objects.uri(run.key(output)) for output in chosen.outputs}
+    show_json({**done.result, "outputs": outputs}, plain=as_json)
 
 
 for verb in (runs, migrate, generate):

@@ -48,7 +48,10 @@ RunId = Annotated[
 Data = Annotated[
     str | None,
     typer.Option(
-        "--data", help=f"Folder or file with events, or '{COMPLETE_JOURNEY}' for the log that comes with the package."
+        "--data",
+        envvar="VITRINA_EVENTS_URI",
+        help="Folder or file with events, an s3:// address of events by day, "
+        f"or '{COMPLETE_JOURNEY}' for the log that comes with the package.",
     ),
 ]
 Columns = Annotated[
@@ -111,12 +114,15 @@ def open_run(
 ) -> Run:
     """The run of a verb over the state in `home`; `now` in ms. `ConfigError` for an unknown scenario or wrong time."""
     from vitrina.registry.mlflow_registry import MlflowRegistry
-    from vitrina.storage.objects import FolderObjects
+    from vitrina.storage.opening import access_from, objects_for
 
     declared = scenario(name)
+    access, cache = access_from(environment), home / "cache"
     return Run(
         scenario=declared.name,
-        objects=FolderObjects(home / "objects"),
+        objects=objects_for(
+            environment.get("VITRINA_OBJECTS_URI") or str(home / "objects"), cache=cache / "objects", access=access
+        ),
         registry=MlflowRegistry(
             registry_uri or f"sqlite:///{home.absolute()}/mlflow.db",
             experiment=environment.get("VITRINA_EXPERIMENT", declared.experiment),
@@ -131,6 +137,8 @@ def open_run(
         threads=asked.get("threads") or os.cpu_count() or 1,
         note=reporter.note,
         progress=reporter.progress,
+        access=access,
+        cache=cache,
     )
 
 
