@@ -42,13 +42,12 @@ def main() -> None:
 
 def _tiny(ids: IdMap) -> Recommender:
     each = np.arange(ITEMS, dtype=np.int32)
-    starts = np.arange(ITEMS + 1, dtype=np.int64)
     ones = np.ones(ITEMS, np.float32)
     category = np.zeros(ITEMS, np.int32)
     parent = np.full(1, -1, np.int32)
     tables = Tables(
-        indptr=np.stack([starts + m * ITEMS for m in range(len(MATRICES))]),
-        neighbours=np.tile(each[::-1], len(MATRICES)),
+        starts=np.arange(ITEMS, dtype=np.int64)[:, None] * len(MATRICES) + np.arange(len(MATRICES) + 1),
+        neighbours=np.repeat(each[::-1], len(MATRICES)),
         weights=np.tile(ones, len(MATRICES)),
         factors=np.ones((ITEMS, FACTORS), np.float32),
         gram=np.eye(FACTORS, dtype=np.float32),

@@ -11,7 +11,7 @@ from catboost import CatBoost
 from vitrina.ranking.catboost_ranker import CatBoostRanker, FittedRanker
 from vitrina.ranking.pair_features import FEATURES
 from vitrina.ranking.sampling import Rows
-from vitrina.ranking.trees import score_rows
+from vitrina.ranking.trees import TOGETHER, score_columns
 
 DECIDES = FEATURES.index("session_max")
 SMALL = CatBoostRanker(iterations=40, learning_rate=0.2, depth=3)
@@ -53,9 +53,7 @@ def test_the_stored_model_is_the_one_that_serves(fitted: FittedRanker, tmp_path:
     assert model.feature_names_ == list(FEATURES)
     rows = planted(20, 3).features
     out = np.empty(len(rows))
-    score_rows(
-        fitted.trees, rows, len(rows), np.empty(rows.shape[::-1], np.float32), np.empty(len(rows), np.int32), out
-    )
+    score_columns(fitted.trees, rows.T.copy(), len(rows), np.empty((TOGETHER, len(rows)), np.uint8), out)
     np.testing.assert_array_equal(out, model.predict(rows, prediction_type="RawFormulaVal"))
 
 

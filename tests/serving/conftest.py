@@ -17,7 +17,8 @@ import pytest
 from vitrina.errors import RegistryError
 from vitrina.events.ids import IdMap
 from vitrina.features.history import Histories, History
-from vitrina.recommend.recommender import Catalogue, Ranked, Rules
+from vitrina.recommend.ranking_pass import joined
+from vitrina.recommend.recommender import NOTHING, Catalogue, Ranked, Rules
 from vitrina.registry.model_format import StoredModel, read_model, write_model
 from vitrina.serving.copies import Copies
 from vitrina.serving.lists import publish_lists, write_lists
@@ -50,7 +51,11 @@ class PairRecommender:
         )
         return cls(items=IdMap(np.array(stored.arrays["items"])), catalogue=catalogue, pairs=stored.arrays["pairs"])
 
-    def recommend(self, history: History, *, k: int, rules: Rules, as_of: int) -> Ranked:
+    def recommend(
+        self, history: History, *, k: int, rules: Rules, as_of: int, session: npt.NDArray[np.int32] = NOTHING
+    ) -> Ranked:
+        items, kinds, ts = joined(session, history.items, history.kinds, history.ts, as_of)
+        history = History(items=items, kinds=kinds, ts=ts)
         self.seen.append((history, as_of))
         scores = np.linspace(0.5, 0.1, len(self.items), dtype=np.float32)
         for place, item in enumerate(history.items):

@@ -23,7 +23,7 @@ from vitrina.features.history import Histories
 from vitrina.ranking.catboost_ranker import CatBoostRanker, FittedRanker
 from vitrina.ranking.moments import cut_moments, visit_moments
 from vitrina.ranking.sampling import Recall, Rows, sample_rows
-from vitrina.recommend.ranking_pass import CANDIDATES
+from vitrina.recommend.desk import CANDIDATES
 from vitrina.recommend.sources import Sources
 
 

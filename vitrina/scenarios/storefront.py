@@ -120,10 +120,10 @@ def tables_at(run: Run, shop: Shop, spec: TwoStage, cut: int) -> Tables:
 
 
 def _tables_name(run: Run, spec: TwoStage, cut: int) -> str:
-    made_by = {
-        name: value for name, value in spec.as_json()["sources"].items() if name != "taste"
-    }  # asks, fits nothing
-    origin = f"{fingerprint_of(run)} {json.dumps(made_by, sort_keys=True)}"
+    from vitrina.candidates.retrieval import Tables
+
+    made_by = {**spec.as_json()["sources"], "taste": None}  # taste asks, and fits nothing
+    origin = f"{fingerprint_of(run)} {Tables._fields} {json.dumps(made_by, sort_keys=True)}"
     return f"{cut}-{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
 
 
