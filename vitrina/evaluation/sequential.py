@@ -106,9 +106,7 @@ def evaluate_sequential(
     `DataError` without an instance, `ValueError` for lists of another shape than (rows, max(ks)).
     """
     if not len(found):
-        raise DataError(
-            "nobody carted or bought anything in this span", where="events", remedy="Judge a longer span or a larger log."
-        )
+        raise DataError("nobody carted or bought anything in this span", where="events", remedy="Judge a longer span.")
     depths = tuple(ks)
     parts: dict[str, list[Scores]] = {name: [] for name in recipes}
     for number, part in enumerate(found.batches(batch)):
