@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,7 @@ MULTIPART_BYTES = 64 << 20
 PART_BYTES = 16 << 20
 PIECE_BYTES = 1 << 20
 LONGEST_PAUSE = 20.0
+THREADS = 4
 ABSENT = ("NoSuchKey", "404", "NotFound")
 REFUSED = {
     "NoSuchBucket": "there is no such bucket. Create it, or correct VITRINA_OBJECTS_URI or VITRINA_EVENTS_URI",
@@ -257,6 +259,18 @@ class Bucket:
             raise StoreError(
                 f"{self.where}: does not answer ({error}). Start it, or correct VITRINA_S3_ENDPOINT"
             ) from error
+
+
+def side_by_side(work: Callable[[str], None], over: Iterable[str]) -> None:
+    """Does the work for every name, a few at a time; the first error ends it."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        pending = [pool.submit(work, name) for name in over]
+        try:
+            for one in pending:
+                one.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _code(error: Exception) -> str:
