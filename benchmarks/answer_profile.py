@@ -25,6 +25,7 @@ from vitrina.candidates.profile import fold
 from vitrina.candidates.retrieval import retrieve
 from vitrina.features.history import Histories, History
 from vitrina.ranking.pair_features import pair_features
+from vitrina.ranking.regimes import VISIT
 from vitrina.ranking.trees import score_rows
 from vitrina.recommend.ranking_pass import new_desk, rank_many
 from vitrina.recommend.recommender import Rules
@@ -112,7 +113,7 @@ def _featured(items, kinds, ts, begins, ends, as_of, taste, tables, desk, barred
 @numba.njit
 def _scored(times, trees, desk, count):  # type: ignore[no-untyped-def]  # compiled
     for _ in range(times):
-        score_rows(trees, desk.rows, count, desk.columns, desk.leaf, desk.worth)
+        score_rows(trees, VISIT, desk.rows, count, desk.columns, desk.leaf, desk.worth)
 
 
 def run(world: World) -> dict[str, Any]:

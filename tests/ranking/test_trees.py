@@ -10,7 +10,8 @@ import pytest
 from catboost import CatBoost, Pool
 
 from vitrina.errors import ModelFormatError
-from vitrina.ranking.trees import NO_TREES, Trees, score_rows, trees_of
+from vitrina.ranking.regimes import BETWEEN, VISIT
+from vitrina.ranking.trees import NO_TREES, Trees, by_regime, score_rows, trees_of
 
 FEATURES = 7
 Rows = npt.NDArray[np.float32]
@@ -47,10 +48,10 @@ def difficult(trees: Trees, rng: np.random.Generator) -> Rows:
     ).astype(np.float32)
 
 
-def scored(trees: Trees, rows: Rows) -> npt.NDArray[np.float64]:
+def scored(trees: Trees, rows: Rows, regime: int = VISIT) -> npt.NDArray[np.float64]:
     out = np.full(len(rows), np.nan)
     columns, leaf = np.empty((rows.shape[1], len(rows)), np.float32), np.empty(len(rows), np.int32)
-    score_rows(trees, rows, len(rows), columns, leaf, out)
+    score_rows(trees, regime, rows, len(rows), columns, leaf, out)
     return out
 
 
@@ -76,7 +77,7 @@ def test_a_row_has_the_same_score_alone_and_among_others(tmp_path: Path, rng: np
 def test_only_the_asked_rows_are_scored(tmp_path: Path) -> None:
     trees = trees_of(trained("Logloss", iterations=5), tmp_path)
     rows, out = np.zeros((4, FEATURES), np.float32), np.full(4, 7.0)
-    score_rows(trees, rows, 2, np.empty((FEATURES, 4), np.float32), np.empty(4, np.int32), out)
+    score_rows(trees, BETWEEN, rows, 2, np.empty((FEATURES, 4), np.float32), np.empty(4, np.int32), out)
     assert (out[:2] != 7).all() and (out[2:] == 7).all()
 
 
@@ -86,6 +87,19 @@ def test_a_shrunk_model_keeps_its_scale_and_bias(tmp_path: Path, rng: np.random.
     trees = trees_of(model, tmp_path)
     rows = difficult(trees, rng)
     np.testing.assert_allclose(scored(trees, rows), model.predict(rows), rtol=1e-15)
+
+
+def test_each_regime_is_scored_by_its_own_trees(tmp_path: Path, rng: np.random.Generator) -> None:
+    near, far = trained("Logloss", iterations=30), trained("YetiRank", iterations=50, depth=3)
+    far.set_scale_and_bias(0.5, 2.0)
+    parts = [trees_of(model, tmp_path) for model in (near, far)]
+    forest = by_regime(parts)
+    rows = difficult(parts[0], rng)
+    for regime, part in ((VISIT, parts[0]), (BETWEEN, parts[1])):
+        np.testing.assert_array_equal(scored(forest, rows, regime), scored(part, rows, regime))
+        np.testing.assert_array_equal(scored(part, rows, VISIT), scored(part, rows, BETWEEN))
+    assert len(forest.split_start) - 1 == 80
+    assert (scored(forest, rows, VISIT) != scored(forest, rows, BETWEEN)).any()
 
 
 def test_no_trees_say_nothing() -> None:

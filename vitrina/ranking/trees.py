@@ -7,6 +7,7 @@ An oblivious tree of depth d asks d questions `x[feature] > border`; the answers
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vitrina.errors import ModelFormatError
+from vitrina.ranking.regimes import REGIMES
 
 if TYPE_CHECKING:
     from catboost import CatBoost
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
 class Trees(NamedTuple):
     """feature int32 and border float32 (splits,); split_start int64 (trees + 1,) and leaf_start int64 (trees + 1,) cut
-    them and leaves float64 by tree; scale, bias float64 (1,). A missing value answers every question with no.
+    them and leaves float64 by tree; spans int64 (regimes, 2): the first tree of each regime and the one after its last,
+    scale_bias float64 (regimes, 2): what its sum is multiplied by and what is added. A missing value answers every
+    question with no.
     """
 
     feature: npt.NDArray[np.int32]
@@ -30,6 +34,7 @@ class Trees(NamedTuple):
     split_start: npt.NDArray[np.int64]
     leaves: npt.NDArray[np.float64]
     leaf_start: npt.NDArray[np.int64]
+    spans: npt.NDArray[np.int64]
     scale_bias: npt.NDArray[np.float64]
 
 
@@ -39,14 +44,15 @@ NO_TREES: Final = Trees(
     split_start=np.zeros(1, np.int64),
     leaves=np.empty(0, np.float64),
     leaf_start=np.zeros(1, np.int64),
-    scale_bias=np.array([1.0, 0.0]),
+    spans=np.zeros((len(REGIMES), 2), np.int64),
+    scale_bias=np.tile([1.0, 0.0], (len(REGIMES), 1)),
 )
 """A model without a ranker."""
 
 
 def trees_of(model: CatBoost, folder: Path) -> Trees:
-    """Reads the trees through CatBoost's JSON export, written to `folder`. `ModelFormatError` for other than float
-    splits."""
+    """Reads the trees through CatBoost's JSON export, written to `folder`, for every regime alike. `ModelFormatError`
+    for other than float splits."""
     path = folder / "trees.json"
     model.save_model(str(path), format="json")
     document = json.loads(path.read_text())
@@ -78,23 +84,40 @@ def trees_of(model: CatBoost, folder: Path) -> Trees:
         split_start=np.array(split_start, np.int64),
         leaves=np.array(leaves, np.float64),
         leaf_start=np.array(leaf_start, np.int64),
-        scale_bias=np.array([scale, bias[0]], np.float64),
+        spans=np.tile(np.array([0, len(split_start) - 1], np.int64), (len(REGIMES), 1)),
+        scale_bias=np.tile(np.array([scale, bias[0]], np.float64), (len(REGIMES), 1)),
+    )
+
+
+def by_regime(parts: Sequence[Trees]) -> Trees:
+    """One forest in which each regime is scored as its part scores it; parts in the order of `REGIMES`."""
+    splits = np.cumsum([0, *(len(part.feature) for part in parts)])
+    leaves = np.cumsum([0, *(len(part.leaves) for part in parts)])
+    trees = np.cumsum([0, *(len(part.split_start) - 1 for part in parts)])
+    return Trees(
+        feature=np.concatenate([part.feature for part in parts]),
+        border=np.concatenate([part.border for part in parts]),
+        split_start=np.concatenate([[0], *(p.split_start[1:] + a for p, a in zip(parts, splits, strict=False))]),
+        leaves=np.concatenate([part.leaves for part in parts]),
+        leaf_start=np.concatenate([[0], *(p.leaf_start[1:] + a for p, a in zip(parts, leaves, strict=False))]),
+        spans=np.stack([part.spans[regime] + trees[regime] for regime, part in enumerate(parts)]),
+        scale_bias=np.stack([part.scale_bias[regime] for regime, part in enumerate(parts)]),
     )
 
 
 @numba.njit(cache=True, nogil=True)
-def score_rows(trees, rows, count, columns, leaf, out):  # type: ignore[no-untyped-def]  # compiled
-    """Raw CatBoost scores of rows[:count] float32 (count, features) into `out` float64 (count,).
+def score_rows(trees, regime, rows, count, columns, leaf, out):  # type: ignore[no-untyped-def]  # compiled
+    """Raw CatBoost scores of rows[:count] float32 (count, features) in a regime into `out` float64 (count,).
 
     Scratch: columns float32 (features, rows) for the rows turned round, leaf int32 (rows,). The inner loops run over
     rows, side by side in memory, so that the processor answers one question for many rows at once.
     """
-    scale, bias = trees.scale_bias[0], trees.scale_bias[1]
+    scale, bias = trees.scale_bias[regime, 0], trees.scale_bias[regime, 1]
     for r in range(count):
         out[r] = 0.0
         for j in range(rows.shape[1]):
             columns[j, r] = rows[r, j]
-    for t in range(len(trees.split_start) - 1):
+    for t in range(trees.spans[regime, 0], trees.spans[regime, 1]):
         first = trees.split_start[t]
         depth = trees.split_start[t + 1] - first
         base = trees.leaf_start[t]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from vitrina.candidates.retrieval import SOURCES, UNRANKED, Scratch, Tables, new_scratch, retrieve
 from vitrina.ranking.pair_features import FEATURES, pair_features
+from vitrina.ranking.regimes import regime_of
 from vitrina.ranking.trees import score_rows
 
 BY_TREES: Final = -1
@@ -102,7 +103,7 @@ def rank_one(  # type: ignore[no-untyped-def]  # compiled
             count,
             desk.rows,
         )
-        score_rows(trees, desk.rows, count, desk.columns, desk.leaf, worth)
+        score_rows(trees, regime_of(ts, begin, end, as_of), desk.rows, count, desk.columns, desk.leaf, worth)
     else:
         for c in range(count):
             worth[c] = -c
