@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench requirements clean
+.PHONY: help demo test check bench up down requirements clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -30,6 +30,15 @@ check: $(VENV)/.for-development ## lint, formatting, types
 
 bench: $(VENV)/.for-development ## speed, growth and quality, printed and stored
 	@exec $(VENV)/bin/python -m benchmarks $(ARGS)
+
+up: ## build and start the whole stack (docker-compose.yaml), wait until it is healthy (ARGS: --scale app=2)
+	@sh stack/write_env.sh
+	docker compose build --quiet
+	docker compose up --detach --wait --wait-timeout 600 $(ARGS)
+	@sh stack/say_addresses.sh
+
+down: ## stop the stack; its data stays (ARGS=--volumes removes that as well)
+	docker compose down --remove-orphans $(ARGS)
 
 requirements: $(VENV)/.for-development ## compile the requirement files again (CONSTRAINTS=FILE to move versions)
 	$(VENV)/bin/python requirements/compile.py $(CONSTRAINTS)

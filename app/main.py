@@ -21,6 +21,9 @@ from app.settings import Settings
 from vitrina.serving.copies import Copies
 from vitrina.serving.state import LoadedModel
 from vitrina.serving.watcher import ChampionSource, Watcher
+from vitrina.storage.objects import Objects
+from vitrina.storage.opening import objects_for
+from vitrina.storage.s3_bucket import S3Access
 from vitrina.telemetry.metrics import ServiceMetrics
 
 PATHS = frozenset(
@@ -51,7 +54,9 @@ def create_app(
             source=source or champion_source(settings),
             load=load or model_loader(),
             copies=Copies(settings.copies_root),
-            lists_root=settings.lists_root,
+            objects=object_store(settings),
+            lists_key="storefront/lists",
+            lists_copies=Copies(settings.copies_root, "lists"),
             metrics=metrics,
             clock=clock,
             every=settings.poll_seconds,
@@ -81,6 +86,24 @@ def champion_source(settings: Settings) -> ChampionSource:
 
     uri = settings.registry_uri or f"sqlite:///{(settings.home / 'mlflow.db').absolute()}"
     return reader_for(uri, settings.registered_model)
+
+
+def object_store(settings: Settings) -> Objects:
+    """Where lists are published. S3 is asked with little patience: the watcher asks again, and serves meanwhile."""
+    secret = settings.s3_secret_key
+    access = None
+    if settings.s3_access_key and secret is not None:
+        access = S3Access(
+            endpoint=settings.s3_endpoint,
+            access_key=settings.s3_access_key,
+            secret_key=secret.get_secret_value(),
+            region=settings.s3_region,
+            attempts=3,
+            connect_seconds=2.0,
+            read_seconds=15.0,
+        )
+    uri = settings.objects_uri or str(settings.home / "objects")
+    return objects_for(uri, cache=settings.home / "cache" / "objects", access=access)
 
 
 def model_loader() -> Callable[[Path], LoadedModel]:

@@ -15,7 +15,8 @@ from starlette.types import Receive, Scope
 
 from app.errors import too_large
 from vitrina.errors import RequestError
-from vitrina.serving.answer import Ask, Id
+from vitrina.serving.answer import Ask
+from vitrina.serving.lookup import Id
 
 MAX_K = 100
 DEFAULT_K = 10
@@ -24,6 +25,10 @@ MAX_EXCLUDE = 500
 MAX_CATEGORIES = 100
 MAX_ID_LENGTH = 128
 INT64 = 2**63
+ONLY_INTEGERS = frozenset({int})
+BODY_FIELDS = frozenset({"session", "exclude", "filter"})
+FILTER_FIELDS = frozenset({"category", "available"})
+NO_FILTER: dict[str, Any] = {}
 DRAINED_BYTES = 32 * 1024 * 1024
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
@@ -128,11 +133,11 @@ def read_ask(user: Id, k: int, body: bytes, item_kind: IdKind) -> Ask:
         raise RequestError(f"not JSON at {where}", field="body", remedy="Send a JSON object, or no body") from error
     if not isinstance(content, dict):
         raise RequestError("not a JSON object", field="body", remedy='Send for example {"session": [17]}')
-    _only(content, {"session", "exclude", "filter"}, "body")
-    rules = content.get("filter", {})
+    _only(content, BODY_FIELDS, "body")
+    rules = content.get("filter", NO_FILTER)
     if not isinstance(rules, dict):
         raise RequestError("not a JSON object", field="filter", remedy='Send for example {"available": true}')
-    _only(rules, {"category", "available"}, "filter")
+    _only(rules, FILTER_FIELDS, "filter")
     available = rules.get("available", False)
     if not isinstance(available, bool):
         raise RequestError("not true or false", field="filter.available", remedy="Send true, or leave it out")
@@ -146,7 +151,7 @@ def read_ask(user: Id, k: int, body: bytes, item_kind: IdKind) -> Ask:
     )
 
 
-def _only(content: dict[str, Any], known: set[str], where: str) -> None:
+def _only(content: dict[str, Any], known: frozenset[str], where: str) -> None:
     if not content.keys() <= known:
         raise RequestError("a field that is not known", field=where, remedy=f"Known fields: {', '.join(sorted(known))}")
 
@@ -163,6 +168,8 @@ def _ids(value: object, field: str, kind: IdKind, most: int) -> tuple[Id, ...]:
 
 def _integers(values: list[object], field: str) -> tuple[int, ...]:
     """As JSON has it, 17.0 is the integer 17; true is none. A float of 2**63 may be a rounded, longer number."""
+    if ONLY_INTEGERS.issuperset(map(type, values)) and all(-INT64 <= one < INT64 for one in values):  # type: ignore[operator]  # all int
+        return tuple(values)  # type: ignore[arg-type]  # all int
     whole = [int(one) if type(one) is float and one.is_integer() and abs(one) < INT64 else one for one in values]
     if not all(type(one) is int and -INT64 <= one < INT64 for one in whole):
         raise RequestError("holds what is no integer of 64 bits", field=field, remedy="Send integers")

@@ -19,15 +19,18 @@ class Settings(BaseSettings):
         description="MLflow server (http://), database (sqlite:///) or file registry (file://); unset: HOME/mlflow.db.",
     )
     registered_model: str = Field(default="ranking_model", description="Registered model of the storefront.")
+    objects_uri: str | None = Field(
+        default=None, description="Object store with the lists: s3://BUCKET/prefix or a folder; unset: HOME/objects."
+    )
+    s3_endpoint: str | None = Field(default=None, description="Address of the S3 store; unset: AWS.")
+    s3_access_key: str | None = Field(default=None, description="Access key of the S3 store.")
+    s3_secret_key: SecretStr | None = Field(default=None, description="Secret key of the S3 store.")
+    s3_region: str = Field(default="us-east-1", description="Region of the S3 store.")
     admin_token: SecretStr | None = Field(
         default=None, description="Bearer token of the admin routes (/models); unset: they are open."
     )
     poll_seconds: float = Field(default=2.0, gt=0, le=3600, description="Pause between looks for new models or lists.")
     max_body_bytes: int = Field(default=65_536, ge=1024, description="Largest accepted request body.")
-
-    @property
-    def lists_root(self) -> Path:
-        return self.home / "objects" / "storefront" / "lists"
 
     @property
     def copies_root(self) -> Path:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [serving|growth|quality|all]`: measures, prints tables, stores JSON and Markdown."""
+"""`python -m benchmarks [serving|growth|quality|state|all]`: measures, prints tables, stores JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def main() -> None:
         "serving": serving,
         "growth": growth,
         "quality": quality,
+        "state": state,
     }
     for name in verbs if options.what == "all" else [options.what]:
         try:
@@ -38,7 +39,7 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     """Every option with its default."""
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    made.add_argument("what", nargs="?", choices=["serving", "growth", "quality", "all"], default="all")
+    made.add_argument("what", nargs="?", choices=["serving", "growth", "quality", "state", "all"], default="all")
     made.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     made.add_argument("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="day that the results are marked with")
     asked = made.add_argument_group("serving")
@@ -60,6 +61,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="N,N,...",
         help="sizes of the generated worlds (100000,500000,2756101)",
     )
+    inserted = made.add_argument_group("state")
+    inserted.add_argument("--inserts", type=int, default=4_000, help="single inserts of one stretch of load (4000)")
+    inserted.add_argument("--turns", type=int, default=5, help="stretches of each driver and shape (5)")
     return made
 
 
@@ -96,6 +100,15 @@ def quality(options: argparse.Namespace, console: Console) -> None:
     from benchmarks.quality import run
 
     run(options.out, source=options.data)
+
+
+def state(options: argparse.Namespace, console: Console) -> None:
+    """Speed of the drivers of PostgreSQL at inserting events."""
+    from benchmarks import state as measured
+
+    facts = machine(options.date)
+    found = measured.run(options.inserts, options.turns)
+    finish(options, console, "state", {"machine": facts, **found}, measured.tables(found))
 
 
 def trained(options: argparse.Namespace, scratch: Path, console: Console) -> Any:

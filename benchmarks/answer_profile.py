@@ -22,98 +22,57 @@ from benchmarks.results import Table
 from benchmarks.world import World
 from vitrina.candidates.fold_in import solve_user
 from vitrina.candidates.profile import fold
-from vitrina.candidates.retrieval import retrieve
-from vitrina.features.history import Histories, History
+from vitrina.candidates.retrieval import ANYTHING, Visit, retrieve
+from vitrina.features.history import History
+from vitrina.ranking.blocks import Visits
 from vitrina.ranking.pair_features import pair_features
 from vitrina.ranking.regimes import VISIT
-from vitrina.ranking.trees import score_rows
-from vitrina.recommend.ranking_pass import new_desk, rank_many
+from vitrina.ranking.trees import score_columns
+from vitrina.recommend.desk import new_desk
+from vitrina.recommend.ranking_pass import joined, rank_many
 from vitrina.recommend.recommender import Rules
-from vitrina.serving.answer import Ask, answer, joined
+from vitrina.serving.answer import Ask, answer
 from vitrina.serving.lists import Lists
+from vitrina.serving.lookup import row_of, rows_of
 from vitrina.serving.state import LoadedModel, ServingState, build_state
 from vitrina.telemetry.metrics import ServiceMetrics
 
 VISITORS = 2_000
 REPEATS = 7
-NOBODY = np.empty(0, np.int32)
-ANYTHING = np.empty(0, np.bool_)
 
 
 @numba.njit
-def _folded(items, kinds, ts, begins, ends, as_of, taste, tables, desk, solve):  # type: ignore[no-untyped-def]  # compiled
-    scratch = desk.scratch
-    for r in range(len(begins)):
-        known = fold(items, kinds, ts, begins[r], ends[r], as_of, taste, scratch.slot, scratch.profile)
+def _folded(visits, desk, solve):  # type: ignore[no-untyped-def]  # compiled
+    tables, taste, scratch = desk.tables, desk.taste, desk.scratch
+    profile = scratch.profile
+    for r in range(len(visits.begin)):
+        known = fold(
+            visits.items,
+            visits.kinds,
+            visits.ts,
+            visits.begin[r],
+            visits.end[r],
+            visits.as_of[r],
+            taste,
+            scratch.slot,
+            profile,
+        )
         if solve:
-            profile = scratch.profile
             solve_user(tables.factors, tables.gram, taste.alpha, profile.item, profile.weight, known, scratch.factor)
 
 
 @numba.njit
-def _retrieved(items, kinds, ts, begins, ends, as_of, taste, tables, desk, barred, allowed):  # type: ignore[no-untyped-def]  # compiled
+def _ranked(visits, limits, desk, features, scores):  # type: ignore[no-untyped-def]  # compiled
     united = 0
-    for r in range(len(begins)):
-        count, _ = retrieve(
-            items,
-            kinds,
-            ts,
-            begins[r],
-            ends[r],
-            as_of,
-            taste,
-            tables,
-            desk.scratch,
-            barred,
-            allowed,
-            False,
-            desk.cand,
-            desk.ranks,
-        )
+    for r in range(len(visits.begin)):
+        visit = Visit(visits.items, visits.kinds, visits.ts, visits.begin[r], visits.end[r], visits.as_of[r])
+        count, known = retrieve(visit, limits, desk.taste, desk.tables, desk.scratch, desk.cand, desk.ranks)
         united += count
+        if features:
+            pair_features(visit, desk.tables, desk.scratch, known, desk.cand, desk.ranks, count, desk.columns)
+        if scores:
+            score_columns(desk.trees, VISIT, desk.columns, count, desk.leaf, desk.worth)
     return united
-
-
-@numba.njit
-def _featured(items, kinds, ts, begins, ends, as_of, taste, tables, desk, barred, allowed):  # type: ignore[no-untyped-def]  # compiled
-    for r in range(len(begins)):
-        count, known = retrieve(
-            items,
-            kinds,
-            ts,
-            begins[r],
-            ends[r],
-            as_of,
-            taste,
-            tables,
-            desk.scratch,
-            barred,
-            allowed,
-            False,
-            desk.cand,
-            desk.ranks,
-        )
-        pair_features(
-            items,
-            kinds,
-            ts,
-            begins[r],
-            ends[r],
-            as_of,
-            tables,
-            desk.scratch,
-            known,
-            desk.cand,
-            desk.ranks,
-            count,
-            desk.rows,
-        )
-
-
-@numba.njit
-def _scored(times, trees, desk, count):  # type: ignore[no-untyped-def]  # compiled
-    for _ in range(times):
-        score_rows(trees, VISIT, desk.rows, count, desk.columns, desk.leaf, desk.worth)
 
 
 def run(world: World) -> dict[str, Any]:
@@ -122,7 +81,8 @@ def run(world: World) -> dict[str, Any]:
     model = LoadedModel(recommender=world.recommender, as_of=world.recommender.as_of)
     state = build_state(version="1", copy="1", model=model, lists=world.lists, now=world.recommender.as_of)
     asks = asking.sessions(world, rng)[:VISITORS]
-    parts, candidates = _compiled(world, [_history(state, _read(state, one)) for one in asks], state.as_of(2**62))
+    visits = _visits(state, [_read(state, one) for one in asks])
+    parts, candidates = _compiled(world, visits)
     parts |= _around(state, asks, parts)
     parts["whole online answer without HTTP"] = _timed(lambda: [_whole(state, one, METRICS) for one in asks]) / len(
         asks
@@ -131,11 +91,11 @@ def run(world: World) -> dict[str, Any]:
     parts["whole precomputed answer without HTTP"] = _timed(
         lambda: [_whole(state, one, METRICS) for one in known]
     ) / len(known)
-    lengths = [len(_history(state, _read(state, one))) for one in asks]
+    lengths = visits.end - visits.begin
     return {
         "world": world.facts(),
         "candidates": candidates,
-        "history_events": {"mean": float(np.mean(lengths)), "most": max(lengths)},
+        "history_events": {"mean": float(np.mean(lengths)), "most": int(lengths.max())},
         "microseconds": {name: round(1e6 * value, 2) for name, value in parts.items()},
     }
 
@@ -143,57 +103,39 @@ def run(world: World) -> dict[str, Any]:
 METRICS = ServiceMetrics()
 
 
-def _compiled(world: World, seen: Sequence[History], as_of: int) -> tuple[dict[str, float], dict[str, float]]:
+def _visits(state: ServingState, asks: Sequence[Ask]) -> Visits:
+    """The histories behind each other, each with the session on top."""
+    as_of = state.as_of(2**62)
+    seen = []
+    for one in asks:
+        stored = _stored(state, one)
+        seen.append(joined(rows_of(state.items, one.session), stored.items, stored.kinds, stored.ts, as_of))
+    ends = np.cumsum([len(items) for items, _, _ in seen])
+    items, kinds, ts = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    begin = np.concatenate([[0], ends[:-1]])
+    return Visits(items=items, kinds=kinds, ts=ts, begin=begin, end=ends, as_of=np.full(len(seen), as_of, np.int64))
+
+
+def _compiled(world: World, visits: Visits) -> tuple[dict[str, float], dict[str, float]]:
     """Seconds of the compiled parts for one visitor, and how many candidates were ranked."""
-    model = world.recommender
-    lengths = np.array([len(one) for one in seen], np.int64)
-    ends = np.cumsum(lengths)
-    flat = Histories(
-        indptr=np.concatenate([[0], ends]),
-        items=np.concatenate([one.items for one in seen]),
-        kinds=np.concatenate([one.kinds for one in seen]),
-        ts=np.concatenate([one.ts for one in seen]),
-    )
-    desk, n = new_desk(model.tables), len(seen)
-    shared = (flat.items, flat.kinds, flat.ts, ends - lengths, ends)
-    united = _retrieved(*shared, as_of, model.taste, model.tables, desk, NOBODY, ANYTHING)
-    mean = max(1, round(united / n))
+    model, n = world.recommender, len(visits.begin)
+    desk = new_desk(model.tables, model.taste, model.trees, model.mode)
+    united = _ranked(visits, ANYTHING, desk, False, False)
     out_items, out_scores = np.empty((n, K), np.int32), np.empty((n, K), np.float32)
-    times = np.full(n, as_of, np.int64)
-    profiled = _timed(lambda: _folded(*shared, as_of, model.taste, model.tables, desk, False)) / n
-    solved = _timed(lambda: _folded(*shared, as_of, model.taste, model.tables, desk, True)) / n
-    retrieval = _timed(lambda: _retrieved(*shared, as_of, model.taste, model.tables, desk, NOBODY, ANYTHING)) / n
-    featured = _timed(lambda: _featured(*shared, as_of, model.taste, model.tables, desk, NOBODY, ANYTHING)) / n
-    scored = _timed(lambda: _scored(n, model.trees, desk, mean)) / n
-    whole = (
-        _timed(
-            lambda: rank_many(
-                *shared,
-                times,
-                0,
-                n,
-                model.taste,
-                model.tables,
-                model.trees,
-                model.mode,
-                desk,
-                NOBODY,
-                ANYTHING,
-                False,
-                out_items,
-                out_scores,
-            )
-        )
-        / n
-    )
+    profiled = _timed(lambda: _folded(visits, desk, False)) / n
+    solved = _timed(lambda: _folded(visits, desk, True)) / n
+    retrieval = _timed(lambda: _ranked(visits, ANYTHING, desk, False, False)) / n
+    featured = _timed(lambda: _ranked(visits, ANYTHING, desk, True, False)) / n
+    scored = _timed(lambda: _ranked(visits, ANYTHING, desk, True, True)) / n
+    whole = _timed(lambda: rank_many(desk, visits, 0, n, ANYTHING, out_items, out_scores)) / n
     parts = {
         "retrieve": retrieval,
         "  of it: fold the history": profiled,
         "  of it: ALS fold-in": solved - profiled,
         "  of it: sources and their union": retrieval - solved,
         "pair_features": featured - retrieval,
-        "score_rows": scored,
-        "order and top-k": whole - featured - scored,
+        "score_columns": scored - featured,
+        "order and top-k": whole - scored,
         "the compiled pass": whole,
     }
     return parts, {"mean": united / n}
@@ -202,19 +144,20 @@ def _compiled(world: World, seen: Sequence[History], as_of: int) -> tuple[dict[s
 def _around(state: ServingState, asks: Sequence[asking.Ask], parts: dict[str, float]) -> dict[str, float]:
     """Seconds of what Python does around the compiled pass."""
     read = [_read(state, one) for one in asks]
-    seen = [_history(state, one) for one in read]
     as_of, rules, n = state.as_of(2**62), Rules(), len(asks)
+    sessions = [rows_of(state.items, one.session) for one in read]
+    seen = [(_stored(state, one), session) for one, session in zip(read, sessions, strict=True)]
     answers = [answer(state, one, now=as_of, metrics=METRICS) for one in read]
-    index_of = state.items.index_of
-    called = _timed(lambda: [state.recommender.recommend(one, k=K, rules=rules, as_of=as_of) for one in seen]) / n
+    recommend = state.recommender.recommend
+    called = _timed(lambda: [recommend(one, session=had, k=K, rules=rules, as_of=as_of) for one, had in seen]) / n
     whole = _timed(lambda: [answer(state, one, now=as_of, metrics=METRICS) for one in read]) / n
-    looked_up = _timed(lambda: [[index_of(item) for item in one.session] for one in read]) / n
-    joins = _timed(lambda: [_history(state, one) for one in read]) / n - looked_up
+    looked_up = _timed(lambda: [rows_of(state.items, one.session) for one in read]) / n
+    fetched = _timed(lambda: [_stored(state, one) for one in read]) / n
     return {
         "call from Python into it": called - parts["the compiled pass"],
         "look up 5 items": looked_up,
-        "look up the user, join the histories": joins,
-        "rest of answer()": whole - called - looked_up - joins,
+        "look up the user and the history": fetched,
+        "rest of answer()": whole - called - looked_up - fetched,
         "read the request": _timed(lambda: [_read(state, one) for one in asks]) / n,
         "JSON encode": _timed(lambda: [_encoded(state, one.items, one.scores) for one in answers]) / n,
         "count and time a request": _timed(partial(_counted, n)) / n,
@@ -231,10 +174,9 @@ def _read(state: ServingState, ask: asking.Ask) -> Ask:
     return read_ask(query_id(fields, "user_id", state.user_kind), query_k(fields), ask.body.encode(), state.items.kind)
 
 
-def _history(state: ServingState, ask: Ask) -> History:
+def _stored(state: ServingState, ask: Ask) -> History:
     lists = _lists(state)
-    session = np.array([state.items.index_of(one) for one in ask.session], np.int32)
-    return joined(session, lists.history(lists.row_of(ask.user)), state.as_of(2**62))
+    return lists.history(row_of(lists.users, ask.user))
 
 
 def _lists(state: ServingState) -> Lists:

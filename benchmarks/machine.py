@@ -9,7 +9,10 @@ from typing import Any
 
 import psutil
 
-PACKAGES = ("catboost", "duckdb", "fastapi", "implicit", "mlflow", "numba", "numpy", "starlette", "uvicorn", "uvloop")
+PACKAGES = (
+    *("asyncpg", "catboost", "duckdb", "fastapi", "implicit", "mlflow", "numba", "numpy", "psycopg", "psycopg2-binary"),
+    *("starlette", "uvicorn", "uvloop"),
+)
 GIGABYTE = 1e9
 
 

@@ -17,6 +17,7 @@ from vitrina.registry.model_format import read_model
 from vitrina.registry.reader import reader_for
 from vitrina.serving.lists import Lists, find_lists
 from vitrina.serving.state import items_fingerprint
+from vitrina.storage.objects import FolderObjects
 
 MODEL_NAME = "ranking_model"
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,12 +102,16 @@ def open_world(home: Path, scratch: Path) -> World:
     reader.fetch(champion.version, scratch / "model")
     stored = read_model(scratch / "model")
     recommender = Recommender.load(stored)
-    root = home / "objects" / "storefront" / "lists"
-    folder = find_lists(root, model_version=champion.version, items_fingerprint=items_fingerprint(recommender.items))
-    if folder is None:
+    objects, root = FolderObjects(home / "objects"), "storefront/lists"
+    found = find_lists(
+        objects, root, model_version=champion.version, items_fingerprint=items_fingerprint(recommender.items)
+    )
+    if found is None:
         raise ModelFormatError(
-            f"{root} holds no lists of version {champion.version}. Make them: vitrina step storefront publish"
+            f"{home} holds no lists of version {champion.version}. Make them: vitrina step storefront publish"
         )
     told = home / "benchmark.json"
     source = json.loads(told.read_text())["world"] if told.exists() else f"a home trained before ({home.name})"
-    return World(home=home, told=source, recommender=recommender, lists=Lists.open(folder))
+    return World(
+        home=home, told=source, recommender=recommender, lists=Lists.open(objects.local(f"{root}/{found.version}"))
+    )

@@ -99,8 +99,8 @@ def _fixed_seeds() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first; the sort is stable, so files keep their order."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Fast tests first, the composed stack last; the sort is stable, so files keep their order."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("stack", "slow")])
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -17,7 +17,10 @@ from typer.main import get_command
 
 from vitrina.cli import app, main
 
-VERBS = ("train", "step", "evaluate", "batch", "recommend", "promote", "rollback", "generate", "serve", "demo")
+VERBS = (
+    *("train", "step", "runs", "migrate", "evaluate", "batch", "recommend", "promote", "rollback", "generate"),
+    *("serve", "demo"),
+)
 
 
 class Done(NamedTuple):
@@ -84,6 +87,9 @@ def test_steps_are_listed(vitrina: Vitrina) -> None:
         (["evaluate", "storefront"], "DataError", "vitrina train storefront"),
         (["recommend", "storefront"], "UsageError", "--user-id"),
         (["recommend", "storefront", "--user-id", "1", "--k", "101"], "UsageError", "--k"),
+        (["runs", "storefront", "--state-uri", "nowhere"], "ConfigError", "postgresql+psycopg2://"),
+        (["runs", "nothing"], "ConfigError", "Known are: storefront"),
+        (["migrate", "--to", "42"], "ConfigError", "head"),
         (["generate", "--out", ".", "--events", "0"], "UsageError", "--events"),
         (["no-such-verb"], "UsageError", "no-such-verb"),
     ],
@@ -100,6 +106,7 @@ def test_bad_input_is_exit_code_2_with_a_reason(vitrina: Vitrina, arguments: lis
 @pytest.mark.parametrize(
     ("arguments", "kind"),
     [
+        (["runs", "storefront", "--state-uri", "postgresql://u:p@127.0.0.1:1/vitrina"], "StateError"),
         (["promote", "storefront"], "RegistryError"),
         (["rollback", "storefront"], "RegistryError"),
         (["recommend", "storefront", "--user-id", "1"], "NoChampionError"),
@@ -109,6 +116,25 @@ def test_bad_input_is_exit_code_2_with_a_reason(vitrina: Vitrina, arguments: lis
 def test_what_is_not_there_yet_is_exit_code_1(vitrina: Vitrina, arguments: list[str], kind: str) -> None:
     done = vitrina(*arguments, "--json")
     assert (done.code, json.loads(done.out)["error"]["type"]) == (1, kind), done.err
+
+
+def test_a_step_is_recorded_when_its_run_is_named(vitrina: Vitrina) -> None:
+    assert vitrina("step", "storefront", "prepare", "--run-id", "daily [1]").code == 2
+    assert vitrina("step", "storefront", "prepare").code == 2
+    assert vitrina("train", "storefront", "--run-id", "whole").code == 2
+    (whole, one) = json.loads(vitrina("runs", "storefront", "--json").out)["runs"]
+    assert (whole["run_id"], whole["step"]) == ("whole", "extract")
+    assert (one["run_id"], one["step"], one["attempt"], one["outcome"]) == ("daily [1]", "prepare", 1, "failed")
+    assert "Run the step that writes it first" in one["error"]
+    shown = vitrina("runs", "storefront", "--run-id", "daily [1]").out
+    assert "daily [1]" in shown and "whole" not in shown
+
+
+def test_a_state_database_that_is_away_is_said_and_changes_no_result(vitrina: Vitrina) -> None:
+    away = ("--run-id", "r1", "--state-uri", "postgresql://u:p@127.0.0.1:1/vitrina", "--json")
+    done, plain = vitrina("step", "storefront", "prepare", *away), vitrina("step", "storefront", "prepare", "--json")
+    assert (done.code, done.out) == (plain.code, plain.out)
+    assert "prepare of run r1 is not recorded" in done.err
 
 
 @pytest.mark.parametrize("verb", ["serve", "demo"])

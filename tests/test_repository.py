@@ -28,7 +28,7 @@ EXTRAS_OF_FILE = {
 STRAY = re.compile(r"(^|/)(uv\.lock|\.env|mlruns/.*|catboost_info/.*|[^/]*\.(pkl|pickle|db|sqlite|whl))$")
 MACHINE_PATH = re.compile(r"(?<![\w.>}\])*~-])/(root|home|work|tmp)/\w")
 # Inside an image a path belongs to the image, not to a machine.
-IMAGE_FILE = re.compile(r"(^|/)(Dockerfile[^/]*|docker-compose[^/]*\.yaml)$")
+IMAGE_FILE = re.compile(r"(^|/)(Dockerfile[^/]*|docker-compose[^/]*\.yaml|nginx\.conf)$|^stack/")
 ADDRESS = re.compile(r"https?://|file:|--(extra-)?index-url|--find-links|--trusted-host|(^|\s)-[if]\s", re.MULTILINE)
 SETTING = re.compile(r"\bVITRINA_[A-Z][A-Z_]*[A-Z]\b")
 MARKDOWN_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
@@ -179,7 +179,9 @@ def test_every_imported_package_is_declared() -> None:
 def test_every_setting_is_documented_and_every_documented_setting_exists() -> None:
     sources = [
         ROOT / "tests" / "conftest.py",
-        *(path for top in ("vitrina", "app") for path in (ROOT / top).rglob("*.py")),
+        ROOT / "docker-compose.yaml",
+        ROOT / "tests" / "servers" / "container_engine.py",
+        *(path for top in ("vitrina", "app", "airflow") for path in (ROOT / top).rglob("*.py")),
     ]
     used = {f"VITRINA_{field.upper()}" for field in Settings.model_fields}
     used |= {name for path in sources for name in SETTING.findall(path.read_text(encoding="utf-8"))}

@@ -17,12 +17,14 @@ import typer
 
 from vitrina import __version__, options
 from vitrina.console import Reporter, say, show_json, show_recommendations, show_steps, show_text
+from vitrina.data_verbs import generate
 from vitrina.errors import ConfigError, DataError, InputError, VitrinaError
-from vitrina.options import Asked, open_run
+from vitrina.options import Asked, open_recorder, open_run
 from vitrina.pipeline import Done, run_step
 from vitrina.pipeline import train as train_all
 from vitrina.scenarios import Run, scenario
 from vitrina.scenarios.event_log import COMPLETE_JOURNEY
+from vitrina.state_verbs import migrate, runs
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -53,9 +55,11 @@ def train(
     as_of: options.AsOf = None,
     tune: options.Tune = 0,
     force: options.Force = False,
+    run_id: options.RunId = None,
     as_json: options.AsJson = False,
     home: options.Home = options.DEFAULT_HOME,
     registry_uri: options.RegistryUri = None,
+    state_uri: options.StateUri = None,
     threads: options.Threads = None,
 ) -> None:
     """Run all steps: read, fit, evaluate, register, promote, publish."""
@@ -63,7 +67,13 @@ def train(
     asked = Asked(data=data, columns=columns, as_of=as_of, tune=tune, force=force, threads=threads)
     run = _run(name, home, registry_uri, reporter, **asked)
     with reporter:
-        done = train_all(scenario(name), run, started=lambda step: reporter.begin(step.name), finished=_told(reporter))
+        done = train_all(
+            scenario(name),
+            run,
+            started=lambda step: reporter.begin(step.name),
+            finished=_told(reporter),
+            recorder=open_recorder(run_id, home, state_uri, clock=_now, warn=_warn),
+        )
     if as_json:
         show_json({one.step: {"seconds": round(one.seconds, 3), **one.result} for one in done}, plain=True)
         return
@@ -83,9 +93,11 @@ def step(
     as_of: options.AsOf = None,
     tune: options.Tune = 0,
     force: options.Force = False,
+    run_id: options.RunId = None,
     as_json: options.AsJson = False,
     home: options.Home = options.DEFAULT_HOME,
     registry_uri: options.RegistryUri = None,
+    state_uri: options.StateUri = None,
     threads: options.Threads = None,
 ) -> None:
     """Run one step on what the steps before it left."""
@@ -100,14 +112,19 @@ def step(
     if step_name is None:
         raise ConfigError(f"no step is named. The steps of {name} are: {', '.join(one.name for one in steps)}")
     chosen = scenario(name).step(step_name)
-    reporter = Reporter(quiet=as_json)
+    reporter = Reporter()  # on standard error, so whoever drives the steps by --json still sees how they go
     asked = Asked(data=data, columns=columns, as_of=as_of, tune=tune, force=force, threads=threads)
     run = _run(name, home, registry_uri, reporter, **asked)
     with reporter:
         reporter.begin(chosen.name)
-        done = run_step(chosen, run)
+        done = run_step(chosen, run, open_recorder(run_id, home, state_uri, clock=_now, warn=_warn))
         _told(reporter)(done)
-    show_json(done.result, plain=as_json)
+    outputs = {output: run.objects.uri(run.key(output)) for output in chosen.outputs}
+    show_json({**done.result, "outputs": outputs}, plain=as_json)
+
+
+for verb in (runs, migrate, generate):
+    app.command()(verb)
 
 
 @app.command()
@@ -213,31 +230,6 @@ def rollback(
 
 
 @app.command()
-def generate(
-    out: Annotated[
-        Path, typer.Option("--out", help="Folder for events.csv, item_properties_part1/2.csv, category_tree.csv.")
-    ],
-    events: Annotated[int, typer.Option("--events", min=100, help="Number of events.")] = 100_000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same world.")] = 0,
-    structure: Annotated[
-        float, typer.Option("--structure", min=0.0, max=1.0, help="0 makes a world without tastes.")
-    ] = 1.0,
-    as_json: options.AsJson = False,
-) -> None:
-    """Write a RetailRocket-shaped world of any size, with its oracle beside it."""
-    from vitrina.events.synthetic import WorldSpec, generate_world
-
-    reporter = Reporter(quiet=as_json)
-    spec = WorldSpec(events=events, seed=seed, structure=structure)
-    with reporter:
-        reporter.begin("generate")
-        begun = time.perf_counter()
-        generate_world(spec, out, progress=lambda done: reporter.progress("events", done, events))
-        reporter.end(f"generate: {time.perf_counter() - begun:.1f} s")
-    show_json({"out": str(out), "events": events, "seed": seed}, plain=as_json)
-
-
-@app.command()
 def serve(
     host: options.Host = "127.0.0.1",
     port: options.Port = 8000,
@@ -316,8 +308,15 @@ def _report(kind: str, reason: str) -> None:
 
 
 def _run(name: str, home: Path, registry_uri: str | None, reporter: Reporter, **asked: Unpack[Asked]) -> Run:
-    now = time.time_ns() // 1_000_000
-    return open_run(name, home, registry_uri, environment=os.environ, now=now, reporter=reporter, **asked)
+    return open_run(name, home, registry_uri, environment=os.environ, now=_now(), reporter=reporter, **asked)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _warn(line: str) -> None:
+    say(line, style="yellow")
 
 
 def _told(reporter: Reporter) -> Callable[[Done], None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from vitrina.scenarios.scenario import Step
+from vitrina.storage.state import StepRun
 
 
 class Reporter:
@@ -92,6 +94,17 @@ def show_steps(steps: Iterable[Step]) -> None:
     table = Table("step", "reads", "writes")
     for step in steps:
         table.add_row(step.name, ", ".join(step.inputs), ", ".join(step.outputs))
+    Console().print(table)
+
+
+def show_runs(runs: Iterable[StepRun]) -> None:
+    """Recorded steps: a row an attempt."""
+    table = Table("begun (UTC)", "run", "step", "attempt", "seconds", "outcome", "error")
+    for run in runs:
+        begun = datetime.fromtimestamp(run.begun / 1000, UTC).isoformat(" ", "seconds").removesuffix("+00:00")
+        seconds = "" if run.ended is None else f"{(run.ended - run.begun) / 1000:.1f}"
+        texts = (run.run_id, run.step, str(run.attempt), seconds, run.outcome, run.error or "")
+        table.add_row(begun, *map(escape, texts))
     Console().print(table)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypedDict, Unpack
@@ -12,8 +12,10 @@ import typer
 
 from vitrina.console import Reporter
 from vitrina.errors import ConfigError
+from vitrina.pipeline import Recorder
 from vitrina.scenarios import SCENARIOS, Run, scenario
 from vitrina.scenarios.event_log import COMPLETE_JOURNEY
+from vitrina.storage.state import State
 
 Name = Annotated[str, typer.Argument(metavar="SCENARIO", help=f"One of: {', '.join(SCENARIOS)}.")]
 AsJson = Annotated[
@@ -31,10 +33,25 @@ RegistryUri = Annotated[
         help="MLflow server (http://...) or database (sqlite:///...); without it, HOME/mlflow.db.",
     ),
 ]
+StateUri = Annotated[
+    str | None,
+    typer.Option(
+        "--state-uri",
+        envvar="VITRINA_STATE_URI",
+        help="State database (postgresql+psycopg2://...); without it, the file HOME/state.db.",
+    ),
+]
+RunId = Annotated[
+    str | None,
+    typer.Option("--run-id", metavar="TEXT", help="Record the steps in the state database under this name."),
+]
 Data = Annotated[
     str | None,
     typer.Option(
-        "--data", help=f"Folder or file with events, or '{COMPLETE_JOURNEY}' for the log that comes with the package."
+        "--data",
+        envvar="VITRINA_EVENTS_URI",
+        help="Folder or file with events, an s3:// address of events by day, "
+        f"or '{COMPLETE_JOURNEY}' for the log that comes with the package.",
     ),
 ]
 Columns = Annotated[
@@ -52,7 +69,12 @@ AsOf = Annotated[
 ]
 Tune = Annotated[
     int,
-    typer.Option("--tune", min=0, metavar="N", help="Search hyper-parameters with N trials first."),
+    typer.Option(
+        "--tune",
+        min=0,
+        metavar="N",
+        help="Search hyper-parameters with N trials first; later trainings in the same HOME keep what was found.",
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Promote the new model whatever the gate says.")]
 Threads = Annotated[
@@ -92,12 +114,15 @@ def open_run(
 ) -> Run:
     """The run of a verb over the state in `home`; `now` in ms. `ConfigError` for an unknown scenario or wrong time."""
     from vitrina.registry.mlflow_registry import MlflowRegistry
-    from vitrina.storage.objects import FolderObjects
+    from vitrina.storage.opening import access_from, objects_for
 
     declared = scenario(name)
+    access, cache = access_from(environment), home / "cache"
     return Run(
         scenario=declared.name,
-        objects=FolderObjects(home / "objects"),
+        objects=objects_for(
+            environment.get("VITRINA_OBJECTS_URI") or str(home / "objects"), cache=cache / "objects", access=access
+        ),
         registry=MlflowRegistry(
             registry_uri or f"sqlite:///{home.absolute()}/mlflow.db",
             experiment=environment.get("VITRINA_EXPERIMENT", declared.experiment),
@@ -112,7 +137,30 @@ def open_run(
         threads=asked.get("threads") or os.cpu_count() or 1,
         note=reporter.note,
         progress=reporter.progress,
+        access=access,
+        cache=cache,
     )
+
+
+def open_recorder(
+    run_id: str | None, home: Path, state_uri: str | None, *, clock: Callable[[], int], warn: Callable[[str], None]
+) -> Recorder | None:
+    """What records the steps of a run; without a `run_id`, nothing does."""
+    if run_id is None:
+        return None
+    return Recorder(open_state=lambda: open_state(home, state_uri), run_id=run_id, clock=clock, warn=warn)
+
+
+def open_state(home: Path, state_uri: str | None) -> State:
+    """The state database of a verb; `StateError` when it cannot be used."""
+    from vitrina.storage.sql_state import SqlState
+
+    return SqlState.open(state_address(home, state_uri))
+
+
+def state_address(home: Path, state_uri: str | None) -> str:
+    """The URI of the state database: the one that was given, or that of the embedded one."""
+    return state_uri or f"sqlite:///{home.absolute()}/state.db"
 
 
 def _moment(text: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""The verbs over a scenario's steps: run one, run them all, move the champion."""
+"""The verbs over a scenario's steps: run one, run them all, and record how it went."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from vitrina.errors import VitrinaError
 from vitrina.scenarios import Run, Scenario, Step
+from vitrina.storage.state import State, StepRun
+
+PATIENCE_SECONDS = 5.0
+PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +24,58 @@ class Done:
     result: dict[str, Any]
 
 
-def run_step(step: Step, run: Run) -> Done:
+@dataclass(kw_only=True)
+class Recorder:
+    """Records steps under `run_id` in the state database that `open_state` opens; `clock` tells ms since the epoch.
+
+    A database that cannot be used is told to `warn`. It never fails a step, and holds it up for a few seconds at most:
+    a step that could not be recorded at its begin is tried once more at its end.
+    """
+
+    open_state: Callable[[], State]
+    run_id: str
+    clock: Callable[[], int]
+    warn: Callable[[str], None]
+
+    def run(self, step: Step, run: Run) -> dict[str, Any]:
+        """The result of the step, recorded as done; its error, recorded as failed, is raised."""
+        begun = self.clock()
+
+        def begin(state: State) -> StepRun:
+            return state.begin_step(
+                scenario=run.scenario, run_id=self.run_id, step=step.name, as_of=run.as_of, now=begun
+            )
+
+        def end(act: Callable[[State, StepRun], StepRun]) -> None:
+            patience = PATIENCE_SECONDS if started else 0.0
+            self._record(step, lambda state: act(state, started or begin(state)), patience)
+
+        started = self._record(step, begin, 0.0)
+        try:
+            result = step(run)
+        except BaseException as error:
+            text = f"{type(error).__name__}: {error}"
+            end(lambda state, attempt: state.fail_step(attempt, now=self.clock(), error=text))
+            raise
+        end(lambda state, attempt: state.finish_step(attempt, now=self.clock(), result=result))
+        return result
+
+    def _record(self, step: Step, act: Callable[[State], StepRun], patience: float) -> StepRun | None:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return act(self.open_state())
+            except VitrinaError as error:
+                if time.monotonic() >= deadline:
+                    self.warn(f"warning: {step.name} of run {self.run_id} is not recorded. {error}")
+                    return None
+            time.sleep(PAUSE_SECONDS)
+
+
+def run_step(step: Step, run: Run, recorder: Recorder | None = None) -> Done:
     """Runs one step; its outputs replace those of an earlier run, whole or not at all."""
     begun = time.perf_counter()
-    result = step(run)
+    result = recorder.run(step, run) if recorder else step(run)
     return Done(step=step.name, seconds=time.perf_counter() - begun, result=result)
 
 
@@ -32,11 +85,12 @@ def train(
     *,
     started: Callable[[Step], None] = lambda _: None,
     finished: Callable[[Done], None] = lambda _: None,
+    recorder: Recorder | None = None,
 ) -> list[Done]:
     """Runs every step in its order; the first error ends it, and what was served before stays."""
     done = []
     for step in scenario.steps:
         started(step)
-        done.append(run_step(step, run))
+        done.append(run_step(step, run, recorder))
         finished(done[-1])
     return done

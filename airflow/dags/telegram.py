@@ -6,7 +6,7 @@ import os
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param, get_current_context, task
-from steps.messages import WhenTelegramSays, send
+from steps.sending import WhenTelegramSays, deliver
 from steps.settings import Settings
 
 ABOUT = """
@@ -42,6 +42,6 @@ with DAG(
     )
     def send_message() -> int:
         text = get_current_context()["params"]["text"]
-        return send(text, Settings.read(os.environ))
+        return deliver(text, Settings.read(os.environ))
 
     send_message()

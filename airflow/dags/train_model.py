@@ -107,7 +107,8 @@ def watching(name: str, events: Asset) -> DAG:
 
 
 def _dag(name: str, about: str, events: Asset) -> DAG:
-    daily = CronTriggerTimetable(SETTINGS.retrain_cron, timezone="UTC")
+    # the first run at the next such time, however lately one has passed
+    daily = CronTriggerTimetable(SETTINGS.retrain_cron, timezone="UTC", run_immediately=timedelta(0))
     return DAG(
         name,
         schedule=AssetOrTimeSchedule(assets=[events], timetable=daily),

@@ -13,7 +13,7 @@ import pytest
 
 from vitrina.candidates.neighbours import Neighbours
 from vitrina.candidates.profile import Taste
-from vitrina.candidates.retrieval import MATRICES, SOURCES, Tables, new_scratch, retrieve
+from vitrina.candidates.retrieval import MATRICES, SOURCES, Limits, Tables, Visit, by_item, new_scratch, retrieve
 from vitrina.engine import LocalEngine
 from vitrina.features.history import History
 from vitrina.features.item_columns import ITEM_FEATURES
@@ -76,7 +76,7 @@ def plant(
         source = np.array([pair[0] for pair in pairs], np.int32)
         target = np.array([pair[1] for pair in pairs], np.int32)
         stacked.append(Neighbours.from_pairs(source, target, np.array(list(pairs.values()), np.float32), items=items))
-    starts = np.cumsum([0, *(len(one.items) for one in stacked)])[:-1]
+    starts, neighbours, weights = by_item(stacked)
     score = np.zeros(items, np.float32)
     score[: len(popularity)] = popularity
     shelf_of = np.full(items, -1, np.int32) if category is None else np.array(category, np.int32)
@@ -85,9 +85,9 @@ def plant(
     if factors is None:
         factors = np.zeros((items, 2), np.float32)
     return Tables(
-        indptr=np.stack([one.indptr + start for one, start in zip(stacked, starts, strict=True)]),
-        neighbours=np.concatenate([one.items for one in stacked]),
-        weights=np.concatenate([one.weights for one in stacked]),
+        starts=starts,
+        neighbours=neighbours,
+        weights=weights,
         factors=factors,
         gram=(factors.T @ factors + np.eye(factors.shape[1])).astype(np.float32),
         popular=order,
@@ -126,10 +126,9 @@ def recalled(
     """One call of `retrieve`; fails when it leaves anything in the scratch that the next visitor would meet."""
     scratch = new_scratch(tables)
     items, ranks = np.full(limit, -9, np.int32), np.full((limit, len(SOURCES)), -9, np.float32)
-    count, known = retrieve(
-        history.items, history.kinds, history.ts, 0, len(history), as_of, taste, tables, scratch,
-        np.array(barred, np.int32), np.empty(0, np.bool_) if allowed is None else allowed, new_only, items, ranks,
-    )  # fmt: skip
+    visit = Visit(history.items, history.kinds, history.ts, 0, len(history), as_of)
+    limits = Limits(np.array(barred, np.int32), np.empty(0, np.bool_) if allowed is None else allowed, new_only)
+    count, known = retrieve(visit, limits, taste, tables, scratch, items, ranks)
     assert (scratch.slot == -1).all(), "slots are left occupied"
     assert (scratch.worth == 0).all(), "worth is left behind"
     assert (items[count:] == -9).all()

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from vitrina.candidates.profile import MOST_ITEMS, Taste
-from vitrina.candidates.retrieval import FUSION, MATRICES, PER_SOURCE, SHELVES, SOURCES, Tables
+from vitrina.candidates.retrieval import MATRICES, SHELVES, SOURCES, Tables
+from vitrina.candidates.union import FUSION, PER_SOURCE
 from vitrina.events.schema import BUY, CART, DAY_MS, VIEW
 from vitrina.features.history import History
 

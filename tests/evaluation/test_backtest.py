@@ -95,7 +95,7 @@ def test_all_recipes_share_the_rows_and_steps_are_told(log: EventArrays) -> None
         {"a": Fixed([1]), "b": Fixed([3])}, [FIRST, SECOND], log, n_items=N_ITEMS, ks=(1,), on_step=heard.append
     )
     np.testing.assert_array_equal(result["new"]["a"].clusters, result["new"]["b"].clusters)
-    assert heard == ["a, window 1 of 2", "b, window 1 of 2", "a, window 2 of 2", "b, window 2 of 2"]
+    assert heard == [f"{name}, window {number} of 2, from 1970-01-01" for number in (1, 2) for name in "ab"]
     assert result["repeats"]["a"].minus(result["repeats"]["b"], "hr@1").mean == pytest.approx(-1 / 4)
 
 

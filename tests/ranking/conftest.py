@@ -13,7 +13,7 @@ import pytest
 
 from vitrina.candidates.als import ALS
 from vitrina.candidates.profile import Taste
-from vitrina.candidates.retrieval import SOURCES, Scratch, Tables, new_scratch, retrieve
+from vitrina.candidates.retrieval import ANYTHING, SOURCES, Scratch, Tables, Visit, new_scratch, retrieve
 from vitrina.engine import LocalEngine
 from vitrina.events.schema import DAY_MS
 from vitrina.features.history import Histories
@@ -23,7 +23,6 @@ from vitrina.recommend.sources import Sources
 
 AS_OF = 1_440_000_000_000
 USERS, ITEMS, CATEGORIES = 60, 50, 6
-NOBODY, ANYTHING = np.empty(0, np.int32), np.empty(0, np.bool_)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,18 +80,15 @@ def ask(world: World) -> Callable[..., Asked]:
         begin, end = int(moment.begin[0]), int(moment.end[0])
         scratch = new_scratch(world.tables)
         cand, ranks = np.empty(limit, np.int32), np.empty((limit, len(SOURCES)), np.float32)
-        count, known = retrieve(
-            h.items, h.kinds, h.ts, begin, end, as_of, world.taste, world.tables, scratch, NOBODY, ANYTHING, False,
-            cand, ranks,
-        )  # fmt: skip
+        visit = Visit(h.items, h.kinds, h.ts, begin, end, as_of)
+        count, known = retrieve(visit, ANYTHING, world.taste, world.tables, scratch, cand, ranks)
 
         def again(items: npt.NDArray[np.int32], given: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-            rows = np.full((len(items), len(FEATURES)), -77, np.float32)
-            pair_features(
-                h.items, h.kinds, h.ts, begin, end, as_of, world.tables, scratch, known, items, given, len(items), rows
-            )
+            columns = np.full((len(FEATURES), len(items) + 3), -77, np.float32)
+            pair_features(visit, world.tables, scratch, known, items, given, len(items), columns)
             assert (scratch.slot == -1).all(), "slots are left occupied"
-            return rows
+            assert (columns[:, len(items) :] == -77).all()
+            return columns[:, : len(items)].T.copy()
 
         cand, ranks = cand[:count].copy(), ranks[:count].copy()
         return Asked(rows=again(cand, ranks), cand=cand, ranks=ranks, known=known, scratch=scratch, again=again)

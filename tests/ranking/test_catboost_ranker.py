@@ -12,7 +12,7 @@ from vitrina.ranking.catboost_ranker import CatBoostRanker, FittedRanker
 from vitrina.ranking.pair_features import FEATURES
 from vitrina.ranking.regimes import VISIT
 from vitrina.ranking.sampling import Rows
-from vitrina.ranking.trees import score_rows
+from vitrina.ranking.trees import TOGETHER, score_columns
 
 DECIDES = FEATURES.index("session_max")
 SMALL = CatBoostRanker(losses=("Logloss", "YetiRank"), iterations=40, learning_rate=0.2, depth=3)
@@ -54,9 +54,7 @@ def test_the_stored_model_is_the_one_that_serves(fitted: FittedRanker, tmp_path:
     assert model.feature_names_ == list(FEATURES)
     rows = planted(20, 3).features
     out = np.empty(len(rows))
-    score_rows(
-        fitted.trees, VISIT, rows, len(rows), np.empty(rows.shape[::-1], np.float32), np.empty(len(rows), np.int32), out
-    )
+    score_columns(fitted.trees, VISIT, rows.T.copy(), len(rows), np.empty((TOGETHER, len(rows)), np.uint8), out)
     np.testing.assert_array_equal(out, model.predict(rows, prediction_type="RawFormulaVal"))
 
 
@@ -75,10 +73,8 @@ def test_the_judging_rows_are_learned_from_in_the_end() -> None:
     assert max(fitted.importance, key=lambda name: fitted.importance[name]) == "session_max"
     asked = planted(50, 3)
     out = np.empty(len(asked))
-    score_rows(
-        fitted.trees, VISIT, asked.features, len(asked), np.empty(asked.features.shape[::-1], np.float32),
-        np.empty(len(asked), np.int32), out,
-    )  # fmt: skip
+    columns, leaf = asked.features.T.copy(), np.empty((TOGETHER, len(asked)), np.uint8)
+    score_columns(fitted.trees, VISIT, columns, len(asked), leaf, out)
     first = out.reshape(50, 12).argmax(axis=1)
     assert (asked.label.reshape(50, 12)[np.arange(50), first] == 1).mean() > 0.8
 

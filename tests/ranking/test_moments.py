@@ -136,7 +136,8 @@ def test_times_between_visits_are_drawn_by_the_seed(histories: Histories) -> Non
 
 def test_no_history_reaches_its_own_labels(histories: Histories) -> None:
     for moments, _ in (
-        cut_moments(histories, 5 * DAY, 20 * DAY), visit_moments(histories, 2 * DAY, 20 * DAY, days=20, most=99, seed=0),
+        cut_moments(histories, 5 * DAY, 20 * DAY),
+        visit_moments(histories, 2 * DAY, 20 * DAY, days=20, most=99, seed=0),
         asked_between(histories),
     ):  # fmt: skip
         assert len(moments)

@@ -24,8 +24,8 @@ Event = tuple[int, int, int]
 def links_of(tables: Tables, matrix: int) -> dict[int, dict[int, float]]:
     """source -> target -> weight of one matrix."""
     found: dict[int, dict[int, float]] = {}
-    for source in range(tables.indptr.shape[1] - 1):
-        span = range(tables.indptr[matrix, source], tables.indptr[matrix, source + 1])
+    for source in range(len(tables.starts)):
+        span = range(tables.starts[source, matrix], tables.starts[source, matrix + 1])
         found[source] = {int(tables.neighbours[p]): float(tables.weights[p]) for p in span}
     return found
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vitrina.candidates.retrieval import SOURCES, UNRANKED
+from vitrina.candidates.retrieval import SOURCES
+from vitrina.candidates.union import UNRANKED
 from vitrina.events.schema import DAY_MS
 from vitrina.features.history import Moments
 from vitrina.ranking.moments import Wanted, cut_moments, visit_moments

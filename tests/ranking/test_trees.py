@@ -11,7 +11,7 @@ from catboost import CatBoost, Pool
 
 from vitrina.errors import ModelFormatError
 from vitrina.ranking.regimes import BETWEEN, VISIT
-from vitrina.ranking.trees import NO_TREES, Trees, by_regime, score_rows, trees_of
+from vitrina.ranking.trees import NO_TREES, TOGETHER, Trees, by_regime, score_columns, trees_of
 
 FEATURES = 7
 Rows = npt.NDArray[np.float32]
@@ -50,13 +50,12 @@ def difficult(trees: Trees, rng: np.random.Generator) -> Rows:
 
 def scored(trees: Trees, rows: Rows, regime: int = VISIT) -> npt.NDArray[np.float64]:
     out = np.full(len(rows), np.nan)
-    columns, leaf = np.empty((rows.shape[1], len(rows)), np.float32), np.empty(len(rows), np.int32)
-    score_rows(trees, regime, rows, len(rows), columns, leaf, out)
+    score_columns(trees, regime, rows.T.copy(), len(rows), np.empty((TOGETHER, len(rows)), np.uint8), out)
     return out
 
 
 @pytest.mark.parametrize("loss", ["Logloss", "YetiRank"])
-@pytest.mark.parametrize("depth", [1, 6])
+@pytest.mark.parametrize("depth", [1, 6, 8])
 def test_scores_are_catboosts_own_bit_for_bit(loss: str, depth: int, tmp_path: Path, rng: np.random.Generator) -> None:
     model = trained(loss, depth=depth)
     trees = trees_of(model, tmp_path)
@@ -76,8 +75,8 @@ def test_a_row_has_the_same_score_alone_and_among_others(tmp_path: Path, rng: np
 
 def test_only_the_asked_rows_are_scored(tmp_path: Path) -> None:
     trees = trees_of(trained("Logloss", iterations=5), tmp_path)
-    rows, out = np.zeros((4, FEATURES), np.float32), np.full(4, 7.0)
-    score_rows(trees, BETWEEN, rows, 2, np.empty((FEATURES, 4), np.float32), np.empty(4, np.int32), out)
+    columns, out = np.zeros((FEATURES, 4), np.float32), np.full(4, 7.0)
+    score_columns(trees, BETWEEN, columns, 2, np.empty((TOGETHER, 4), np.uint8), out)
     assert (out[:2] != 7).all() and (out[2:] == 7).all()
 
 
@@ -121,3 +120,8 @@ def test_categorical_splits_are_refused(tmp_path: Path) -> None:
     model.fit(Pool(table, (kind % 2).astype(int), cat_features=[0]))
     with pytest.raises(ModelFormatError, match="float"):
         trees_of(model, tmp_path)
+
+
+def test_trees_too_deep_for_a_byte_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFormatError, match="depth=8"):
+        trees_of(trained("Logloss", iterations=2, depth=9), tmp_path)

@@ -12,7 +12,7 @@ import pytest
 
 from vitrina.candidates.retrieval import MATRICES, SOURCES
 from vitrina.errors import ModelFormatError
-from vitrina.events.schema import DAY_MS
+from vitrina.events.schema import DAY_MS, VIEW
 from vitrina.features.history import History
 from vitrina.ranking.trees import Trees, by_regime
 from vitrina.recommend.recommender import Recommender, Rules, mode_of
@@ -118,6 +118,20 @@ def test_answers_fall_and_hold_no_item_twice(ranker: str, shop: Any, recommender
         assert (ranked.sources < len(SOURCES)).all()
 
 
+@pytest.mark.parametrize("user", [0, 4, 398])
+def test_a_session_is_the_newest_part_of_the_history(user: int, shop: Any, recommender: Build) -> None:
+    model, as_of, stored = recommender("catboost"), shop.test_cut, past(shop, user)
+    session = np.array([5, 9, 5, 41], np.int32)
+    whole = History(
+        items=np.concatenate([session[::-1], stored.items]),
+        kinds=np.concatenate([np.full(4, VIEW, np.int8), stored.kinds]),
+        ts=np.concatenate([as_of - 1 - np.arange(4), stored.ts]),
+    )
+    expected = content(model.recommend(whole, k=20, as_of=as_of))
+    assert content(model.recommend(stored, session=session, k=20, as_of=as_of)) == expected
+    assert content(model.recommend(stored, session=session[:0], k=20, as_of=as_of)) != expected
+
+
 def test_a_stranger_gets_what_is_popular(shop: Any, recommender: Build) -> None:
     model = recommender("fusion")
     ranked = model.recommend(History.empty(), k=8, as_of=shop.test_cut)
@@ -171,7 +185,7 @@ def test_similar_items_are_those_of_all_matrices(recommender: Build) -> None:
     for item in range(0, ITEMS, 7):
         worth: dict[int, float] = {}
         for m in range(len(MATRICES)):
-            row = tables.neighbours[tables.indptr[m, item] : tables.indptr[m, item + 1]]
+            row = tables.neighbours[tables.starts[item, m] : tables.starts[item, m + 1]]
             for place, other in enumerate(row.tolist()):
                 worth[other] = worth.get(other, 0.0) + 1 / (60 + place)
         items, scores = model.similar(item, 6)

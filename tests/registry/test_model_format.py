@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vitrina.errors import ModelFormatError
-from vitrina.registry.model_format import read_model, write_model
+from vitrina.registry.model_format import content_digest, read_model, write_model
 from vitrina.storage import sealed
 
 ARRAYS: dict[str, np.ndarray] = {
@@ -128,3 +128,15 @@ def test_a_failed_writing_leaves_the_old_model(model: Path) -> None:
     assert read_model(model).meta["as_of"] == 17
     write_model(model, arrays={}, files={}, meta={"as_of": 18})
     assert read_model(model).meta == {"as_of": 18}
+
+
+def test_the_content_digest_tells_arrays_and_meta_and_not_the_hour(tmp_path: Path) -> None:
+    def digest(name: str, arrays: dict[str, np.ndarray], meta: dict[str, Any], trees: bytes = b"at noon") -> str:
+        (tmp_path / "trees").write_bytes(trees)
+        write_model(tmp_path / name, arrays=arrays, files={"ranker.cbm": tmp_path / "trees"}, meta=meta)
+        return content_digest(tmp_path / name, without=("metrics",))
+
+    one = digest("one", ARRAYS, {"as_of": 1, "metrics": 1})
+    assert digest("other", dict(reversed(ARRAYS.items())), {"metrics": 2, "as_of": 1}, b"at night") == one
+    assert digest("later", ARRAYS, {"as_of": 2, "metrics": 1}) != one
+    assert digest("moved", {**ARRAYS, "scalar": np.array(2.75)}, {"as_of": 1, "metrics": 1}) != one

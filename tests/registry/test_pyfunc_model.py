@@ -27,12 +27,11 @@ AS_OF = 1_442_000_000_000
 def recommender() -> Recommender:
     """Four items of one shelf; the later in the alphabet, the more popular; each item's one neighbour is the next."""
     items, matrices = len(IDS), len(MATRICES)
-    starts = np.arange(0, matrices * items + 1, dtype=np.int64)
     factors = np.eye(items, dtype=np.float32)
     none = np.empty(0, np.int32)
     tables = Tables(
-        indptr=np.stack([starts[m * items : (m + 1) * items + 1] for m in range(matrices)]),
-        neighbours=np.tile((np.arange(items, dtype=np.int32) + 1) % items, matrices),
+        starts=np.arange(items, dtype=np.int64)[:, None] * matrices + np.arange(matrices + 1),
+        neighbours=np.repeat((np.arange(items, dtype=np.int32) + 1) % items, matrices),
         weights=np.ones(matrices * items, np.float32),
         factors=factors,
         gram=factors.T @ factors,

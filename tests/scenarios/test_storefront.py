@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from vitrina.errors import DataError, NoChampionError
+from vitrina.errors import DataError, ModelFormatError, NoChampionError
 from vitrina.pipeline import run_step, train
 from vitrina.ranking.regimes import REGIMES
 from vitrina.recommend.recommender import Recommender
-from vitrina.registry.model_format import read_model
+from vitrina.registry.model_format import read_model, write_model
+from vitrina.registry.registry import RunRecord
 from vitrina.scenarios import Run
 from vitrina.scenarios.champion import Champion
 from vitrina.scenarios.storefront import SCENARIO
@@ -120,19 +122,48 @@ def test_every_step_twice_is_every_step_once(
         first = run_step(step, run).result
         after = state(run)
         second = run_step(step, run).result
-        if step.name == "register":  # a new version of the same content
-            assert (first.pop("version"), second.pop("version")) == ("1", "2")
-            one, other = (read_model(fetched(run, version)) for version in ("1", "2"))
-            assert one.arrays.keys() == other.arrays.keys()
-            for name, array in one.arrays.items():
-                np.testing.assert_array_equal(array, other.arrays[name])
-            continue
         if step.name == "promote":
             assert second["champion"] == second["before"] == first["champion"]
         else:
             assert second == first, step.name
         assert state(run) == after, step.name
-    assert Champion.open(run).version == "2"
+    assert [one.version for one in run.registry.versions()] == ["1"]
+    assert Champion.open(run).version == "1"
+
+
+@pytest.mark.slow
+def test_an_earlier_end_of_the_log_is_another_version_and_clears_the_tables_of_the_first(
+    tmp_path: Path, world: Path, run_at: RunAt, small_recipe: Callable[[FolderObjects], None]
+) -> None:
+    later, earlier = (1_430_611_200_000 + day * 86_400_000 for day in (66, 63))
+    run = run_at(tmp_path / "home", data=str(world), as_of=later)
+    small_recipe(run.objects)
+    sources = run.objects.root / "storefront" / "sources"
+    assert results(run)["register"]["version"] == "1"
+    before = {path.name for path in sources.iterdir()}
+    assert results(run)["register"]["version"] == "1" and {path.name for path in sources.iterdir()} == before
+    again = results(replace(run, as_of=earlier))
+    assert again["register"]["version"] == "2"
+    cuts = {int(path.name.split("-")[0]) for path in sources.iterdir()}
+    assert max(int(name.split("-")[0]) for name in before) not in cuts
+    assert max(cuts) <= earlier and again["candidates"]["as_of"] in cuts and set(again["candidates"]["windows"]) <= cuts
+
+
+def test_a_champion_of_another_release_is_replaced_only_on_demand(
+    tmp_path: Path, tiny_log: Path, run_at: RunAt
+) -> None:
+    columns = (
+        "user=customer,item=sku,event=type,timestamp=ts,event.view=look,event.addtocart=basket,event.transaction=paid"
+    )
+    run = run_at(tmp_path / "home", data=str(tiny_log), columns=columns)
+    results(run)
+    stored = read_model(fetched(run, "1"))
+    foreign = {**stored.meta, "recipe": {**stored.meta["recipe"], "a_parameter_of_tomorrow": 1}}
+    write_model(tmp_path / "foreign", arrays=stored.arrays, files=stored.files, meta=foreign)
+    run.registry.promote(run.registry.register(tmp_path / "foreign", RunRecord(fingerprint="f")).version)
+    with pytest.raises(ModelFormatError, match=r"a_parameter_of_tomorrow.*--force"):
+        run_step(SCENARIO.step("evaluate"), run)
+    assert results(replace(run, force=True))["promote"]["before"] == "2"
 
 
 def test_a_step_without_its_input_says_which_step_makes_it(tmp_path: Path, run_at: RunAt) -> None:

@@ -261,7 +261,8 @@ def test_what_does_not_exist_is_named(arguments: tuple[str, ...], says: str, vit
 def test_promote_and_rollback_move_the_champion(vitrina: Vitrina, world: Path, trained: Said) -> None:
     for name in ("extract", "validate", "prepare"):  # refused input may lie in the store
         assert vitrina("step", "storefront", name, "--data", world).code == 0
-    registered = vitrina("step", "storefront", "register")
+    assert vitrina("step", "storefront", "register").out["version"] == "1", "the same model is the same version"
+    registered = vitrina("step", "storefront", "register", "--as-of", "2015-07-08")
     assert registered.out["version"] == "2", registered.err
     assert vitrina("promote", "storefront").out == {"champion": "2"}
     # the lists of version 1 know the same items, so that their histories serve until new ones are published

@@ -65,7 +65,7 @@ def serve(toy: ModuleType) -> Callable[..., Any]:
         registry = toy.MemoryRegistry()
         if champion:
             registry.publish("1", toy.write_toy(home / "made" / "1", items=ids))
-            toy.write_toy_lists(home / "objects" / "storefront" / "lists", "a", items=ids, users=ids)
+            toy.write_toy_lists(toy.FolderObjects(home / "objects"), "storefront/lists", "a", items=ids, users=ids)
         app = create_app(
             Settings(home=home, poll_seconds=0.05, **settings),
             source=registry,

@@ -37,7 +37,9 @@ def test_no_request_fails_while_models_and_lists_change(serve, toy, tmp_path) ->
         served = running.app.state.service.served
         running.until(lambda: seen[200, "1"] > 0)
         for version in ("2", "3", "4"):
-            toy.write_toy_lists(running.home / "objects" / "storefront" / "lists", f"l{version}", model_version=version)
+            toy.write_toy_lists(
+                toy.FolderObjects(running.home / "objects"), "storefront/lists", f"l{version}", model_version=version
+            )
             running.registry.publish(version, toy.write_toy(running.home / "made" / version))
             running.until(lambda version=version: served.state.version == version and served.state.lists_fit)
             running.until(lambda version=version: seen[200, version] > 0)

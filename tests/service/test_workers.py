@@ -44,7 +44,7 @@ run(Settings(home=Path({home!r})), port={port}, workers={workers}, make_app=make
 @contextmanager
 def started(toy, home: Path, workers: int) -> Iterator[tuple[psutil.Process, str]]:
     toy.write_toy(home / "made")
-    toy.write_toy_lists(home / "objects" / "storefront" / "lists", "a")
+    toy.write_toy_lists(toy.FolderObjects(home / "objects"), "storefront/lists", "a")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     conftest = Path(__file__).parents[1] / "serving" / "conftest.py"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,14 @@ import pytest
 from vitrina.errors import RegistryError
 from vitrina.events.ids import IdMap
 from vitrina.features.history import Histories, History
-from vitrina.recommend.recommender import Catalogue, Ranked, Rules
+from vitrina.recommend.ranking_pass import joined
+from vitrina.recommend.recommender import NOTHING, Catalogue, Ranked, Rules
 from vitrina.registry.model_format import StoredModel, read_model, write_model
 from vitrina.serving.copies import Copies
 from vitrina.serving.lists import publish_lists, write_lists
 from vitrina.serving.state import LoadedModel, Served, items_fingerprint
 from vitrina.serving.watcher import Watcher
+from vitrina.storage.objects import FolderObjects, Objects
 from vitrina.telemetry.metrics import ServiceMetrics
 
 ITEMS = 20
@@ -48,7 +51,11 @@ class PairRecommender:
         )
         return cls(items=IdMap(np.array(stored.arrays["items"])), catalogue=catalogue, pairs=stored.arrays["pairs"])
 
-    def recommend(self, history: History, *, k: int, rules: Rules, as_of: int) -> Ranked:
+    def recommend(
+        self, history: History, *, k: int, rules: Rules, as_of: int, session: npt.NDArray[np.int32] = NOTHING
+    ) -> Ranked:
+        items, kinds, ts = joined(session, history.items, history.kinds, history.ts, as_of)
+        history = History(items=items, kinds=kinds, ts=ts)
         self.seen.append((history, as_of))
         scores = np.linspace(0.5, 0.1, len(self.items), dtype=np.float32)
         for place, item in enumerate(history.items):
@@ -89,7 +96,13 @@ def load_toy(folder: Path) -> LoadedModel:
 
 
 def write_toy_lists(
-    root: Path, version: str, *, model_version: str = "1", items: IdMap | None = None, users: IdMap | None = None
+    objects: Objects,
+    root: str,
+    version: str,
+    *,
+    model_version: str = "1",
+    items: IdMap | None = None,
+    users: IdMap | None = None,
 ) -> Path:
     """User 1 has the list 119, 118, 117, 116, 115 and saw 104; user 2 saw 106 and has no list; 3 .. 40 are like 1."""
     ids = IdMap(np.arange(100, 100 + ITEMS)) if items is None else items
@@ -104,20 +117,21 @@ def write_toy_lists(
         kinds=np.zeros(len(people), np.int8),
         ts=np.full(len(people), AS_OF - 1000, np.int64),
     )
-    write_lists(
-        root / version,
-        version=version,
-        model_version=model_version,
-        items_fingerprint=items_fingerprint(ids),
-        as_of=AS_OF,
-        users=people,
-        list_row=list_row,
-        list_items=np.array([[19, 18, 17, 16, 15, -1]], np.int32),
-        list_scores=np.array([[0.9, 0.8, 0.7, 0.6, 0.5, 0.0]], np.float32),
-        histories=histories,
-    )
-    publish_lists(root, version)
-    return root / version
+    with objects.writing(f"{root}/{version}") as folder:
+        write_lists(
+            folder,
+            version=version,
+            model_version=model_version,
+            items_fingerprint=items_fingerprint(ids),
+            as_of=AS_OF,
+            users=people,
+            list_row=list_row,
+            list_items=np.array([[19, 18, 17, 16, 15, -1]], np.int32),
+            list_scores=np.array([[0.9, 0.8, 0.7, 0.6, 0.5, 0.0]], np.float32),
+            histories=histories,
+        )
+    publish_lists(objects, root, version)
+    return objects.local(f"{root}/{version}")
 
 
 @dataclass(frozen=True)
@@ -162,11 +176,12 @@ class Stage:
     registry: MemoryRegistry
     metrics: ServiceMetrics
     served: Served
+    objects: Objects
     load: Callable[[Path], LoadedModel] = load_toy
 
-    @property
-    def lists_root(self) -> Path:
-        return self.root / "lists"
+    def write_lists(self, version: str, **other: Any) -> Path:
+        """Publishes toy lists and returns their folder in the store."""
+        return write_toy_lists(self.objects, "lists", version, **other)
 
     def watcher(self, *, served: Served | None = None, every: float = 0.02) -> Watcher:
         return Watcher(
@@ -174,7 +189,9 @@ class Stage:
             source=self.registry,
             load=self.load,
             copies=Copies(self.root / "serving"),
-            lists_root=self.lists_root,
+            objects=self.objects,
+            lists_key="lists",
+            lists_copies=Copies(self.root / "serving", "lists"),
             metrics=self.metrics,
             clock=lambda: NOW,
             every=every,
@@ -189,5 +206,6 @@ def stage(tmp_path: Path) -> Stage:
     """A registry with champion 1 and matching lists `a`."""
     registry = MemoryRegistry()
     registry.publish("1", write_toy(tmp_path / "made" / "1"))
-    write_toy_lists(tmp_path / "lists", "a")
-    return Stage(root=tmp_path, registry=registry, metrics=ServiceMetrics(), served=Served())
+    objects = FolderObjects(tmp_path / "objects")
+    write_toy_lists(objects, "lists", "a")
+    return Stage(root=tmp_path, registry=registry, metrics=ServiceMetrics(), served=Served(), objects=objects)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vitrina.serving.answer import Answer, Ask, answer, joined
+from vitrina.serving.answer import Answer, Ask, answer
 from vitrina.serving.lists import Lists
 from vitrina.serving.state import STALE_AFTER_MS, ServingState
 
@@ -131,8 +131,3 @@ def test_list_of_exactly_the_stored_rows(stage, state) -> None:
     assert (items.tolist(), len(scores)) == ([19, 18, 17, 16, 15], 5)
     assert lists.top(lists.row_of(2)) is None
     assert lists.history(lists.row_of(2)).items.tolist() == [6]
-
-
-def test_joined_keeps_the_stored_history_behind_the_session() -> None:
-    history = joined(np.array([3, 4], np.int32), None, 1000)
-    assert (history.items.tolist(), history.ts.tolist()) == ([4, 3], [999, 998])

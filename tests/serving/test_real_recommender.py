@@ -33,13 +33,12 @@ def small_model(
     """Random tables, factors and trees: the answer is not planted, but it must be the same on every way to it."""
     rng = np.random.default_rng(seed)
     rows = len(MATRICES) * items
-    indptr = np.arange(0, (rows + 1) * near, near, dtype=np.int64)
-    starts = np.stack([indptr[m * items : (m + 1) * items + 1] for m in range(len(MATRICES))])
+    starts = np.arange(items)[:, None] * len(MATRICES) * near + np.arange(len(MATRICES) + 1) * near
     neighbours = np.concatenate([rng.choice(items, near, replace=False) for _ in range(rows)]).astype(np.int32)
     factors = rng.normal(size=(items, 8)).astype(np.float32)
     category = (np.arange(items) % 2).astype(np.int32)
     tables = Tables(
-        indptr=starts,
+        starts=starts.astype(np.int64),
         neighbours=neighbours,
         weights=np.sort(rng.random((rows, near), dtype=np.float32))[:, ::-1].reshape(-1).copy(),
         factors=factors,

@@ -123,7 +123,7 @@ def test_a_damaged_last_copy_gives_way_to_the_one_before(stage) -> None:
 def test_new_lists_are_picked_up(stage) -> None:
     watcher = stage.watcher()
     watcher.look()
-    toy(stage).write_toy_lists(stage.lists_root, "b")
+    stage.write_lists("b")
     watcher.look()
     assert stage.served.state.lists.version == "b"
     assert stage.value("vitrina_swaps_total", what="lists", outcome="done") == 1
@@ -132,7 +132,7 @@ def test_new_lists_are_picked_up(stage) -> None:
 def test_damaged_lists_are_refused(stage) -> None:
     watcher = stage.watcher()
     watcher.look()
-    folder = toy(stage).write_toy_lists(stage.lists_root, "b")
+    folder = stage.write_lists("b")
     content = bytearray((folder / "list_items.npy").read_bytes())
     content[-1] ^= 1
     (folder / "list_items.npy").write_bytes(content)
@@ -142,7 +142,7 @@ def test_damaged_lists_are_refused(stage) -> None:
 
 
 def test_lists_for_other_items_are_not_used(stage) -> None:
-    toy(stage).write_toy_lists(stage.lists_root, "b", items=IdMap(np.arange(500, 520)))
+    stage.write_lists("b", items=IdMap(np.arange(500, 520)))
     stage.watcher().look()
     assert stage.served.state.lists.version == "a"
 
@@ -150,7 +150,7 @@ def test_lists_for_other_items_are_not_used(stage) -> None:
 def test_after_a_rollback_the_older_models_own_lists_come_back(stage) -> None:
     watcher = stage.watcher()
     stage.registry.publish("2", toy(stage).write_toy(stage.root / "made" / "2"))
-    toy(stage).write_toy_lists(stage.lists_root, "b", model_version="2")
+    stage.write_lists("b", model_version="2")
     watcher.look()
     assert (stage.served.state.lists.version, stage.served.state.lists_fit) == ("b", True)
     stage.registry.at = "1"

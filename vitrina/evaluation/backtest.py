@@ -59,8 +59,9 @@ def backtest(
         counts = np.bincount(past.item, minlength=n_items)
         touched = Touched(past.user, past.item)
         truths = {task: window_truth(events, window, task, kinds=positive, touched=touched) for task in tasks}
+        day = np.datetime64(window.start, "ms").astype("datetime64[D]")
         for name, recipe in recipes.items():
-            on_step(f"{name}, window {number} of {len(windows)}")
+            on_step(f"{name}, window {number} of {len(windows)}, from {day}")
             for task, truth in truths.items():
                 lists = _ask(name, recipe, window, truth, max(depths), task == "new")
                 if task == "new":

@@ -1,7 +1,7 @@
 """The pair-feature kernel: the ranker's (visitor, item) features, compiled, for training and serving alike.
 
 It is the only code that makes ranker features. In: a visitor's folded history and candidates as `retrieve` leaves them.
-Out: float32 rows in the order of `FEATURES`. NaN means unknown (CatBoost takes it as smaller than everything).
+Out: float32 columns in the order of `FEATURES`. NaN means unknown (CatBoost takes it as smaller than everything).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numba
 import numpy as np
 
 from vitrina.candidates.fold_in import dot
-from vitrina.candidates.retrieval import MATRICES, SOURCES
+from vitrina.candidates.prefetch import LINE, prefetch
+from vitrina.candidates.retrieval import AHEAD, MATRICES, SOURCES
 from vitrina.events.schema import KIND_NAMES
 from vitrina.features.item_columns import ITEM_FEATURES
 
@@ -50,7 +51,7 @@ FEATURES: Final[tuple[str, ...]] = (
     *_VISITOR,
     *ITEM_FEATURES,
 )
-"""Names of the columns, in their order."""
+"""Names of the features, in their order."""
 
 _SUM: Final = len(_OWN)
 _ALS: Final = _SUM + len(MATRICES)
@@ -70,95 +71,137 @@ _DAY: Final = 24 * _HOUR
 
 
 @numba.njit(cache=True, nogil=True)
-def pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, cand, ranks, count, out):  # type: ignore[no-untyped-def]  # compiled
-    """Writes `out` float32 (count, len(FEATURES)) for candidates `cand[:count]`, which need not come in any order.
+def pair_features(visit, tables, scratch, known, cand, ranks, count, columns):  # type: ignore[no-untyped-def]  # compiled
+    """Writes columns[:, :count] float32 (len(FEATURES), room) for candidates `cand[:count]`, which need not come in any
+    order. A feature's values lie side by side, as `score_columns` reads them.
 
     To be called after `retrieve` for the same visitor: reads `scratch.profile` and `scratch.factor`. ranks float32
     (count, sources); `known` is the number of distinct items of the history.
     """
-    profile, slot, factor = scratch.profile, scratch.slot, scratch.factor
-    folded, strengths, counts, since = profile.item, profile.weight, profile.counts, profile.days
-    factors, popularity, categories, parents = tables.factors, tables.popularity, tables.category, tables.parent
-    indptr, neighbours, weights, item_values = tables.indptr, tables.neighbours, tables.weights, tables.item_values
-    about = _visitor(ts, begin, end, as_of, popularity, folded, counts, known)
-    last_item, last_category, last_norm, total_weight = -1, -1, 0.0, 0.0
-    if known:
-        last_item = folded[0]
-        last_category = categories[last_item]
-        last_norm = np.sqrt(np.float64(dot(factors[last_item], factors[last_item])))
-    for h in range(known):
-        total_weight += strengths[h]
+    slot = scratch.slot
+    popularity = tables.popularity
     for c in range(count):
-        item = cand[c]
-        slot[item] = c
-        row = out[c]
-        row[:_RANKS] = 0.0
-        row[0] = np.nan
-        row[4:7] = np.nan
-        row[_ALS] = dot(factor, factors[item])
-        row[_POPULARITY] = popularity[item]
-        for s in range(len(SOURCES)):
-            row[_RANKS + s] = ranks[c, s]
-        row[_FUSED] = c
-        row[_MAX:_COSINE] = 0.0
-        row[_COSINE] = np.nan
-        if last_norm > 0.0:
-            norm = np.sqrt(np.float64(dot(factors[item], factors[item])))
-            if norm > 0.0:
-                row[_COSINE] = dot(factors[last_item], factors[item]) / (last_norm * norm)
-        category = categories[item]
-        if category < 0 or total_weight == 0.0:
-            row[_SHARES:_ABOUT] = np.nan
-        else:
-            parent = parents[category]
-            same, related = 0.0, 0.0
-            for h in range(known):
-                other = categories[folded[h]]
-                if other == category:
-                    same += strengths[h]
-                if other >= 0 and (other == category or (parent >= 0 and parents[other] == parent)):
-                    related += strengths[h]
-            row[_SHARES] = same / total_weight
-            row[_SHARES + 1] = related / total_weight
-            row[_SHARES + 2] = 1.0 if category == last_category else 0.0
-        for j in range(len(_VISITOR)):
-            row[_ABOUT + j] = about[j]
-        for j in range(item_values.shape[1]):
-            row[_ITEM + j] = item_values[item, j]
-    for h in range(known):
-        place = slot[folded[h]]
-        if place >= 0:
-            row = out[place]
-            row[0] = h
-            for kind in range(3):
-                row[1 + kind] = counts[h, kind]
-                row[4 + kind] = since[h, kind]
-            row[7] = strengths[h]
-            row[8] = 1.0 if counts[h, 1] > 0.0 and counts[h, 2] == 0.0 else 0.0
-    for m in range(len(MATRICES)):
-        for h in range(known):
-            source, strength = folded[h], strengths[h]
-            for p in range(indptr[m, source], indptr[m, source + 1]):
-                place = slot[neighbours[p]]
-                if place >= 0:
-                    row = out[place]
-                    worth = strength * weights[p]
-                    row[_SUM + m] += worth
-                    row[_MAX + m] = max(row[_MAX + m], worth)
-                    row[_LINKS + m] += 1.0
-                    row[_FLAT + m] += weights[p]
-                    if h == 0:
-                        row[_LAST + m] = weights[p]
+        slot[cand[c]] = c
+        columns[_POPULARITY, c] = popularity[cand[c]]
+        columns[_FUSED, c] = c
+    for s in range(len(SOURCES)):
+        for c in range(count):
+            columns[_RANKS + s, c] = ranks[c, s]
+    _copy_item_values(tables.item_values, cand, count, columns)
+    about = _visitor(visit, popularity, scratch.profile, known)
+    for j in range(len(_VISITOR)):
+        columns[_ABOUT + j, :count] = about[j]
+    _factor_features(tables.factors, scratch.factor, scratch.profile.item, known, cand, count, columns)
+    _category_features(tables, scratch.profile, known, cand, count, columns)
+    _own_features(scratch.profile, known, slot, count, columns)
+    _link_features(tables, scratch.profile, known, slot, count, columns)
     for c in range(count):
         slot[cand[c]] = -1
 
 
 @numba.njit(cache=True, nogil=True)
-def _visitor(ts, begin, end, as_of, popularity, folded, counts, known):  # type: ignore[no-untyped-def]  # compiled
+def _copy_item_values(item_values, cand, count, columns):  # type: ignore[no-untyped-def]  # compiled
+    width = item_values.shape[1]
+    for c in range(count):
+        prefetch(item_values, cand[c] * width)
+        prefetch(item_values, cand[c] * width + width - 1)
+    for c in range(count):
+        item = cand[c]
+        for j in range(width):
+            columns[_ITEM + j, c] = item_values[item, j]
+
+
+@numba.njit(cache=True, nogil=True)
+def _factor_features(factors, factor, folded, known, cand, count, columns):  # type: ignore[no-untyped-def]  # compiled
+    width = factors.shape[1]
+    last, last_norm = factor, 0.0
+    if known:
+        last = factors[folded[0]]
+        last_norm = np.sqrt(np.float64(dot(last, last)))
+    for c in range(count):
+        if c + AHEAD < count:
+            start = cand[c + AHEAD] * width
+            for d in range(0, width, LINE):
+                prefetch(factors, start + d)
+        own = factors[cand[c]]
+        columns[_ALS, c] = dot(factor, own)
+        columns[_COSINE, c] = np.nan
+        if last_norm > 0.0:
+            norm = np.sqrt(np.float64(dot(own, own)))
+            if norm > 0.0:
+                columns[_COSINE, c] = dot(last, own) / (last_norm * norm)
+
+
+@numba.njit(cache=True, nogil=True)
+def _category_features(tables, profile, known, cand, count, columns):  # type: ignore[no-untyped-def]  # compiled
+    categories, parents, folded, strengths = tables.category, tables.parent, profile.item, profile.weight
+    total_weight = 0.0
+    for h in range(known):
+        total_weight += strengths[h]
+    for c in range(count):
+        category = categories[cand[c]]
+        if category < 0 or total_weight == 0.0:
+            columns[_SHARES:_ABOUT, c] = np.nan
+            continue
+        parent = parents[category]
+        same, related = 0.0, 0.0
+        for h in range(known):
+            other = categories[folded[h]]
+            if other == category:
+                same += strengths[h]
+            if other >= 0 and (other == category or (parent >= 0 and parents[other] == parent)):
+                related += strengths[h]
+        columns[_SHARES, c] = same / total_weight
+        columns[_SHARES + 1, c] = related / total_weight
+        columns[_SHARES + 2, c] = 1.0 if category == categories[folded[0]] else 0.0
+
+
+@numba.njit(cache=True, nogil=True)
+def _own_features(profile, known, slot, count, columns):  # type: ignore[no-untyped-def]  # compiled
+    folded, strengths, counts, since = profile.item, profile.weight, profile.counts, profile.days
+    for j in range(len(_OWN)):
+        columns[j, :count] = np.nan if j == 0 or 4 <= j < 7 else 0.0
+    for h in range(known):
+        place = slot[folded[h]]
+        if place >= 0:
+            columns[0, place] = h
+            for kind in range(3):
+                columns[1 + kind, place] = counts[h, kind]
+                columns[4 + kind, place] = since[h, kind]
+            columns[7, place] = strengths[h]
+            columns[8, place] = 1.0 if counts[h, 1] > 0.0 and counts[h, 2] == 0.0 else 0.0
+
+
+@numba.njit(cache=True, nogil=True)
+def _link_features(tables, profile, known, slot, count, columns):  # type: ignore[no-untyped-def]  # compiled
+    starts, neighbours, weights = tables.starts, tables.neighbours, tables.weights
+    folded, strengths = profile.item, profile.weight
+    for m in range(len(MATRICES)):
+        total, most, last = columns[_SUM + m], columns[_MAX + m], columns[_LAST + m]
+        links, flat = columns[_LINKS + m], columns[_FLAT + m]
+        for c in range(count):
+            total[c] = most[c] = last[c] = links[c] = flat[c] = 0.0
+        for h in range(known):
+            source, strength = folded[h], strengths[h]
+            for p in range(starts[source, m], starts[source, m + 1]):
+                place = slot[neighbours[p]]
+                if place >= 0:
+                    worth = strength * weights[p]
+                    total[place] += worth
+                    most[place] = max(most[place], worth)
+                    links[place] += 1.0
+                    flat[place] += weights[p]
+                    if h == 0:
+                        last[place] = weights[p]
+
+
+@numba.njit(cache=True, nogil=True)
+def _visitor(visit, popularity, profile, known):  # type: ignore[no-untyped-def]  # compiled
     """What is the same for all candidates, float32 in the order of `_VISITOR`."""
+    folded, counts, ts, begin, as_of = profile.item, profile.counts, visit.ts, visit.begin, visit.as_of
     about = np.zeros(len(_VISITOR), np.float32)
     about[0] = known
-    for e in range(begin, end):
+    for e in range(begin, visit.end):
         gap = as_of - ts[e]
         if gap > _DAY:
             break

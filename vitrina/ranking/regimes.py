@@ -1,4 +1,4 @@
-"""Two regimes of asking: inside a visit, where the next step is near, and between visits, where the next fortnight counts.
+"""Two regimes of asking: inside a visit, where the next step counts, and between visits, where the fortnight does.
 
 What tells in one misleads in the other, so each is ranked by trees of its own.
 """
@@ -17,7 +17,7 @@ VISIT_GAP_MS: Final = 30 * 60_000
 
 
 @numba.njit(cache=True, nogil=True)
-def regime_of(ts, begin, end, as_of):  # type: ignore[no-untyped-def]  # compiled
-    """The regime of somebody with the events begin .. end - 1, the latest first, asked at `as_of`; a stranger is
-    between visits."""
-    return VISIT if begin < end and as_of - ts[begin] < VISIT_GAP_MS else BETWEEN
+def regime_of(visit):  # type: ignore[no-untyped-def]  # compiled
+    """The regime in which a `Visit` asks; a stranger is between visits."""
+    known = visit.begin < visit.end
+    return VISIT if known and visit.as_of - visit.ts[visit.begin] < VISIT_GAP_MS else BETWEEN

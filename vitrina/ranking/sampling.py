@@ -3,23 +3,19 @@ candidates."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Final
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from vitrina.candidates.profile import Taste
-from vitrina.candidates.retrieval import SOURCES, UNRANKED, Tables, new_scratch, retrieve
+from vitrina.candidates.retrieval import ANYTHING, SOURCES, Tables, Visit, new_scratch, retrieve
+from vitrina.candidates.union import UNRANKED
 from vitrina.features.history import Histories, Moments
+from vitrina.ranking.blocks import in_blocks, visits_of
 from vitrina.ranking.moments import Wanted
 from vitrina.ranking.pair_features import FEATURES, pair_features
-
-_NOBODY: Final = np.empty(0, np.int32)
-_ANYTHING: Final = np.empty(0, np.bool_)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,46 +92,24 @@ def sample_rows(
     Negatives are drawn without replacement from the moment's own candidates by a hash of (seed, moment, item), so that
     the same call gives the same rows whatever the number of threads.
     """
-    spans = np.linspace(0, len(moments), max(1, min(threads, len(moments))) + 1).astype(np.int64)
-    jobs = [(int(a), int(b)) for a, b in pairwise(spans)]
+    visits = visits_of(histories, moments)
 
-    def run(
-        job: tuple[int, int],
+    def sample(
+        first: int, last: int
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        first, last = job
         positives = int((wanted.indptr[first + 1 : last + 1] - wanted.indptr[first:last]).clip(max=limit).sum())
         room = positives + (last - first) * negatives
         features = np.empty((room, len(FEATURES)), np.float32)
         label, group = np.empty(room, np.float32), np.empty(room, np.int32)
         hits = np.zeros(len(SOURCES) + 2, np.int64)
-        filled = _sample(
-            histories.items,
-            histories.kinds,
-            histories.ts,
-            moments.begin,
-            moments.end,
-            moments.as_of,
-            first,
-            last,
-            taste,
-            tables,
-            new_scratch(tables),
-            wanted.indptr,
-            wanted.items,
-            _NOBODY,
-            _ANYTHING,
-            limit,
-            negatives,
-            seed,
-            features,
-            label,
-            group,
-            hits,
-        )
+        lots = (limit, negatives, seed)
+        sought = (wanted.indptr, wanted.items)
+        out = (features, label, group, hits)
+        filled = _sample(visits, first, last, ANYTHING, taste, tables, new_scratch(tables), sought, lots, out)
         return features[:filled], label[:filled], group[:filled], hits
 
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        parts = list(pool.map(run, jobs))
+    block = -(-len(moments) // max(1, threads))
+    parts = list(in_blocks(sample, len(moments), block=block, threads=threads)) or [sample(0, 0)]
     hits = np.sum([part[3] for part in parts], axis=0)
     pairs = max(int(hits[-1]), 1)
     recall = Recall(
@@ -167,49 +141,29 @@ def _mix(seed, moment, item):  # type: ignore[no-untyped-def]  # compiled
 
 
 @numba.njit(cache=True, nogil=True)
-def _sample(  # type: ignore[no-untyped-def]  # compiled
-    items,
-    kinds,
-    ts,
-    begins,
-    ends,
-    as_ofs,
-    first,
-    last,
-    taste,
-    tables,
-    scratch,
-    wanted_indptr,
-    wanted_items,
-    barred,
-    allowed,
-    limit,
-    negatives,
-    seed,
-    features,
-    label,
-    group,
-    hits,
-):
+def _sample(visits, first, last, limits, taste, tables, scratch, wanted, lots, out):  # type: ignore[no-untyped-def]  # compiled
+    """Rows of moments first .. last - 1 into `out`, and how many. wanted: indptr and items; lots: (candidates,
+    negatives, seed); out: features, label, group and hits."""
+    wanted_indptr, wanted_items = wanted
+    limit, negatives, seed = lots
+    features, label, group, hits = out
     cand = np.empty(limit, np.int32)
     ranks = np.empty((limit, len(SOURCES)), np.float32)
-    lots = np.empty(limit, np.uint64)
-    rows = np.empty((limit, features.shape[1]), np.float32)
+    drawing = np.empty(limit, np.uint64)
+    columns = np.empty((features.shape[1], limit), np.float32)
     filled = 0
     for r in range(first, last):
         start, stop = wanted_indptr[r], wanted_indptr[r + 1]
         if start == stop:
             continue
-        begin, end, as_of = begins[r], ends[r], as_ofs[r]
-        count, known = retrieve(
-            items, kinds, ts, begin, end, as_of, taste, tables, scratch, barred, allowed, False, cand, ranks
-        )
+        visit = Visit(visits.items, visits.kinds, visits.ts, visits.begin[r], visits.end[r], visits.as_of[r])
+        count, known = retrieve(visit, limits, taste, tables, scratch, cand, ranks)
         hits[-1] += stop - start
         positives = 0
         for c in range(count):
             place = start + np.searchsorted(wanted_items[start:stop], cand[c])
             found = place < stop and wanted_items[place] == cand[c]
-            lots[c] = np.uint64(0) if found else _mix(seed, r, cand[c]) | np.uint64(1)
+            drawing[c] = np.uint64(0) if found else _mix(seed, r, cand[c]) | np.uint64(1)
             if found:
                 positives += 1
                 hits[-2] += 1
@@ -219,14 +173,14 @@ def _sample(  # type: ignore[no-untyped-def]  # compiled
         if positives == 0 or positives == count:
             continue
         drawn = min(count, positives + negatives)
-        limit_lot = np.partition(lots[:count], drawn - 1)[drawn - 1]
+        limit_lot = np.partition(drawing[:count], drawn - 1)[drawn - 1]
         chosen = 0
-        pair_features(items, kinds, ts, begin, end, as_of, tables, scratch, known, cand, ranks, count, rows)
+        pair_features(visit, tables, scratch, known, cand, ranks, count, columns)
         for c in range(count):
-            if lots[c] <= limit_lot and chosen < drawn:
+            if drawing[c] <= limit_lot and chosen < drawn:
                 for j in range(features.shape[1]):
-                    features[filled, j] = rows[c, j]
-                label[filled] = 1.0 if lots[c] == np.uint64(0) else 0.0
+                    features[filled, j] = columns[j, c]
+                label[filled] = 1.0 if drawing[c] == np.uint64(0) else 0.0
                 group[filled] = r
                 filled += 1
                 chosen += 1

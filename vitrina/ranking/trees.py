@@ -38,6 +38,12 @@ class Trees(NamedTuple):
     scale_bias: npt.NDArray[np.float64]
 
 
+TOGETHER: Final = 4
+"""Trees whose leaves are found before any of them is added."""
+
+DEEPEST: Final = 8
+"""Questions of a tree at most: the number of a leaf is kept in one byte."""
+
 NO_TREES: Final = Trees(
     feature=np.empty(0, np.int32),
     border=np.empty(0, np.float32),
@@ -52,7 +58,7 @@ NO_TREES: Final = Trees(
 
 def trees_of(model: CatBoost, folder: Path) -> Trees:
     """Reads the trees through CatBoost's JSON export, written to `folder`, for every regime alike. `ModelFormatError`
-    for other than float splits."""
+    for other than float splits, and for trees deeper than `DEEPEST`."""
     path = folder / "trees.json"
     model.save_model(str(path), format="json")
     document = json.loads(path.read_text())
@@ -67,6 +73,8 @@ def trees_of(model: CatBoost, folder: Path) -> Trees:
     features, borders, leaves = [], [], []
     split_start, leaf_start = [0], [0]
     for tree in document["oblivious_trees"]:
+        if len(tree["splits"] or []) > DEEPEST:
+            raise ModelFormatError(f"a tree is deeper than {DEEPEST}. Train with depth={DEEPEST} at most")
         for split in tree["splits"] or []:
             if split["split_type"] != "FloatFeature":
                 raise ModelFormatError(
@@ -106,30 +114,42 @@ def by_regime(parts: Sequence[Trees]) -> Trees:
 
 
 @numba.njit(cache=True, nogil=True)
-def score_rows(trees, regime, rows, count, columns, leaf, out):  # type: ignore[no-untyped-def]  # compiled
-    """Raw CatBoost scores of rows[:count] float32 (count, features) in a regime into `out` float64 (count,).
+def score_columns(trees, regime, columns, count, leaf, out):  # type: ignore[no-untyped-def]  # compiled
+    """Raw CatBoost scores of columns[:, :count] float32 (features, room) in a regime into out[:count] float64.
 
-    Scratch: columns float32 (features, rows) for the rows turned round, leaf int32 (rows,). The inner loops run over
-    rows, side by side in memory, so that the processor answers one question for many rows at once.
+    Scratch: leaf uint8 (TOGETHER, room), where room is best a multiple of 64. The inner loops run over the rows, side
+    by side in memory, so that the processor answers one question for many rows at once; the leaves of `TOGETHER` trees
+    are added in one go, in the order of the trees, as CatBoost adds them.
     """
-    scale, bias = trees.scale_bias[regime, 0], trees.scale_bias[regime, 1]
+    leaf_start, leaves = trees.leaf_start, trees.leaves
+    room = min((count + 63) // 64 * 64, columns.shape[1])
+    begin, end = trees.spans[regime]
     for r in range(count):
         out[r] = 0.0
-        for j in range(rows.shape[1]):
-            columns[j, r] = rows[r, j]
-    for t in range(trees.spans[regime, 0], trees.spans[regime, 1]):
-        first = trees.split_start[t]
-        depth = trees.split_start[t + 1] - first
-        base = trees.leaf_start[t]
+    whole = begin + (end - begin) // TOGETHER * TOGETHER
+    for t in range(begin, whole, TOGETHER):
+        for other in range(TOGETHER):
+            _find_leaves(trees, t + other, columns, room, leaf[other])
+        first, second = leaves[leaf_start[t] :], leaves[leaf_start[t + 1] :]
+        third, fourth = leaves[leaf_start[t + 2] :], leaves[leaf_start[t + 3] :]
         for r in range(count):
-            leaf[r] = 0
-        for level in range(depth):
-            border = trees.border[first + level]
-            column = columns[trees.feature[first + level]]
-            bit = np.int32(1 << level)
-            for r in range(count):
-                leaf[r] |= bit if column[r] > border else np.int32(0)
+            out[r] = (((out[r] + first[leaf[0, r]]) + second[leaf[1, r]]) + third[leaf[2, r]]) + fourth[leaf[3, r]]
+    for t in range(whole, end):
+        _find_leaves(trees, t, columns, room, leaf[0])
+        own = leaves[leaf_start[t] :]
         for r in range(count):
-            out[r] += trees.leaves[base + leaf[r]]
+            out[r] += own[leaf[0, r]]
+    scale, bias = trees.scale_bias[regime]
     for r in range(count):
         out[r] = scale * out[r] + bias
+
+
+@numba.njit(cache=True, nogil=True)
+def _find_leaves(trees, tree, columns, room, leaf):  # type: ignore[no-untyped-def]  # compiled
+    first = trees.split_start[tree]
+    leaf[:room] = 0
+    for level in range(trees.split_start[tree + 1] - first):
+        border, column = trees.border[first + level], columns[trees.feature[first + level]]
+        bit = np.uint8(1 << level)
+        for r in range(room):
+            leaf[r] |= bit if column[r] > border else np.uint8(0)

@@ -5,41 +5,43 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from vitrina.candidates.profile import Taste
-from vitrina.candidates.retrieval import MATRICES, SOURCES, Tables
+from vitrina.candidates.retrieval import ANYTHING, MATRICES, SOURCES, Tables
 from vitrina.errors import ModelFormatError
 from vitrina.events.ids import IdMap
 from vitrina.features.history import Histories, History, Moments
+from vitrina.ranking.blocks import in_blocks, visits_of
 from vitrina.ranking.trees import Trees
-from vitrina.recommend.ranking_pass import BY_FUSION, BY_TREES, Desk, new_desk, rank_many, rank_one
+from vitrina.recommend.desk import Desk, new_desk
+from vitrina.recommend.ranking_pass import BY_FUSION, BY_TREES, rank_many, rank_one
 
 if TYPE_CHECKING:
     from vitrina.recommend.model_folder import Stored
 
-_NOBODY = np.empty(0, np.int32)
-_ANYTHING = np.empty(0, np.bool_)
+Rows = npt.NDArray[np.int32]
+NOTHING: Rows = np.empty(0, np.int32)
 _BLOCK = 2_048
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rules:
+class Rules(NamedTuple):
     """What may be shown: never `exclude` (int32 rows), only `allowed` (bool (items,), None: anything), `new_only`:
     nothing touched before."""
 
-    exclude: npt.NDArray[np.int32] = field(default_factory=lambda: _NOBODY)
+    exclude: Rows = NOTHING
     allowed: npt.NDArray[np.bool_] | None = None
     new_only: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ranked:
+NO_RULES = Rules()
+
+
+class Ranked(NamedTuple):
     """The answer, best first: items int32 (n,), scores float32 (n,), sources uint8 (n,): the source that ranked each
     item highest."""
 
@@ -100,26 +102,21 @@ class Recommender:
 
         return unpack(stored)
 
-    def recommend(self, history: History, *, k: int, rules: Rules | None = None, as_of: int) -> Ranked:
+    def recommend(
+        self, history: History, *, k: int, rules: Rules = NO_RULES, as_of: int, session: Rows = NOTHING
+    ) -> Ranked:
         """The best k items for somebody with this history, asked at `as_of` (ms); fewer only when the rules leave
-        fewer."""
-        rules = rules or Rules()
+        fewer. `session` are items viewed since, in the order in which they happened."""
         items, scores, sources = np.empty(k, np.int32), np.empty(k, np.float32), np.empty(k, np.uint8)
-        allowed = _ANYTHING if rules.allowed is None else rules.allowed
         filled = rank_one(
+            self._desk(),
+            session,
             history.items,
             history.kinds,
             history.ts,
-            0,
-            len(history),
             as_of,
-            self.taste,
-            self.tables,
-            self.trees,
-            self.mode,
-            self._desk(),
             rules.exclude,
-            allowed,
+            ANYTHING.allowed if rules.allowed is None else rules.allowed,
             rules.new_only,
             items,
             scores,
@@ -141,41 +138,21 @@ class Recommender:
         were finished."""
         items = np.empty((len(moments), k), np.int32)
         scores = np.empty((len(moments), k), np.float32)
+        visits, limits = visits_of(histories, moments), ANYTHING._replace(new_only=new_only)
 
-        def run(first: int) -> int:
-            last = min(first + _BLOCK, len(moments))
-            rank_many(
-                histories.items,
-                histories.kinds,
-                histories.ts,
-                moments.begin,
-                moments.end,
-                moments.as_of,
-                first,
-                last,
-                self.taste,
-                self.tables,
-                self.trees,
-                self.mode,
-                self._desk(),
-                _NOBODY,
-                _ANYTHING,
-                new_only,
-                items,
-                scores,
-            )
+        def rank(first: int, last: int) -> int:
+            rank_many(self._desk(), visits, first, last, limits, items, scores)
             return last - first
 
-        with ThreadPoolExecutor(threads) as pool:
-            for finished in pool.map(run, range(0, len(moments), _BLOCK)):
-                note(finished)
+        for finished in in_blocks(rank, len(moments), block=_BLOCK, threads=threads):
+            note(finished)
         return items, scores
 
     def similar(self, item: int, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Items that go with this one: reciprocal ranks summed over the item-item matrices, best first; at most k."""
         worth: dict[int, float] = {}
         for m in range(len(MATRICES)):
-            for place, p in enumerate(range(self.tables.indptr[m, item], self.tables.indptr[m, item + 1])):
+            for place, p in enumerate(range(self.tables.starts[item, m], self.tables.starts[item, m + 1])):
                 other = int(self.tables.neighbours[p])
                 worth[other] = worth.get(other, 0.0) + 1.0 / (60.0 + place)
         best = sorted(worth, key=lambda other: (-worth[other], other))[:k]
@@ -184,7 +161,7 @@ class Recommender:
     def _desk(self) -> Desk:
         desk: Desk | None = getattr(self._desks, "desk", None)
         if desk is None:
-            desk = self._desks.desk = new_desk(self.tables)
+            desk = self._desks.desk = new_desk(self.tables, self.taste, self.trees, self.mode)
         return desk
 
 

@@ -12,10 +12,9 @@ import numpy.typing as npt
 from vitrina.candidates.als import ALS, factor_neighbours
 from vitrina.candidates.covisitation import STOREFRONT_MATRICES, CoVisitation, fit_covisitation
 from vitrina.candidates.item_knn import ItemKNN, RP3Beta
-from vitrina.candidates.neighbours import Neighbours
 from vitrina.candidates.popular import Popular
 from vitrina.candidates.profile import Taste
-from vitrina.candidates.retrieval import MATRICES, Tables
+from vitrina.candidates.retrieval import MATRICES, Tables, by_item
 from vitrina.features.item_table import fit_item_table
 from vitrina.features.past import Past
 
@@ -48,9 +47,9 @@ class Sources:
         matrices["als"] = factor_neighbours(factors, popularity.score)
         note("item table")
         item_table = fit_item_table(past.engine, past.events, as_of=past.as_of, category=past.category)
-        indptr, neighbours, weights = _stacked([matrices[name] for name in MATRICES])
+        starts, neighbours, weights = by_item([matrices[name] for name in MATRICES])
         return Tables(
-            indptr=indptr,
+            starts=starts,
             neighbours=neighbours,
             weights=weights,
             factors=factors.factors,
@@ -63,15 +62,3 @@ class Sources:
             shelf_items=popularity.shelf_items,
             item_values=item_table.values,
         )
-
-
-def _stacked(
-    matrices: list[Neighbours],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Row starts int64 (matrices, items + 1) into all neighbours and weights behind each other."""
-    starts = np.cumsum([0, *(len(matrix.items) for matrix in matrices[:-1])])
-    return (
-        np.stack([matrix.indptr + start for matrix, start in zip(matrices, starts, strict=True)]),
-        np.concatenate([matrix.items for matrix in matrices]),
-        np.concatenate([matrix.weights for matrix in matrices]),
-    )

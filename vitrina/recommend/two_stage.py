@@ -25,7 +25,7 @@ from vitrina.ranking.moments import between_moments, cut_moments, visit_moments
 from vitrina.ranking.regimes import BETWEEN, REGIMES, VISIT
 from vitrina.ranking.sampling import Recall, Rows, sample_rows
 from vitrina.ranking.trees import Trees, by_regime
-from vitrina.recommend.ranking_pass import CANDIDATES
+from vitrina.recommend.desk import CANDIDATES
 from vitrina.recommend.sources import Sources
 
 BOTH: Final = "both"
@@ -104,8 +104,8 @@ class TwoStage:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A ranker for each of the `REGIMES`, or one, `BOTH`, where moments are few; `trees` that serve all regimes; how they
-    were found, and the candidate recall at the newest cut-off (None without a moment there)."""
+    """A ranker for each of the `REGIMES`, or one, `BOTH`, where moments are few; `trees` for serving; how they were
+    found, and the candidate recall at the newest cut-off (None without a moment there)."""
 
     rankers: Mapping[str, FittedRanker]
     trees: Trees
@@ -122,7 +122,7 @@ class Trained:
 def sample_cut(
     recipe: TwoStage, histories: Histories, cut: int, tables: Tables, *, threads: int
 ) -> tuple[dict[str, Rows], Recall]:
-    """The training rows of one cut-off by regime, and the candidate recall for everybody asked at the cut-off itself."""
+    """The training rows of one cut-off by regime, and the candidate recall for all who are asked at the cut-off."""
     until = cut + round(recipe.horizon_days * DAY_MS)
     asked = [
         cut_moments(histories, cut, until),

@@ -15,8 +15,8 @@ from typing import Any
 
 from vitrina.errors import RegistryError
 from vitrina.registry.aliases import Moves, promotion, return_to_previous
-from vitrina.registry.model_format import read_model
-from vitrina.registry.registry import CHALLENGER, CHAMPION, ModelVersion, RunRecord
+from vitrina.registry.model_format import read_model, receiving
+from vitrina.registry.registry import CHALLENGER, CHAMPION, ModelVersion, RunRecord, no_such_version
 from vitrina.storage.building import building, locked, write_whole
 
 
@@ -74,9 +74,8 @@ class FileRegistry:
 
     def fetch(self, version: str, folder: Path) -> None:
         source = Path(self._version(version).source)
-        with building(folder) as staged:
+        with receiving(folder, str(source)) as staged:
             shutil.copytree(source, staged, dirs_exist_ok=True)
-            read_model(staged)
 
     def _numbers(self) -> list[int]:
         if not self._versions.is_dir():
@@ -86,9 +85,7 @@ class FileRegistry:
     def _version(self, version: str) -> ModelVersion:
         home = self._versions / version
         if not version.isdecimal() or not home.is_dir():
-            raise RegistryError(
-                f"model {self.name!r}: there is no version {version!r}. See the versions that there are"
-            )
+            raise no_such_version(self.name, version, map(str, sorted(self._numbers(), reverse=True)))
         described = _read_json(home / "version.json")
         return ModelVersion(
             name=self.name,

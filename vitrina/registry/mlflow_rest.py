@@ -16,9 +16,8 @@ from typing import Any
 
 from vitrina.errors import RegistryError
 from vitrina.registry.mlflow_sqlite import MODEL_ARTIFACT
-from vitrina.registry.model_format import MODEL_FILE, SCHEMA_VERSION, read_model
-from vitrina.registry.registry import CHAMPION, ModelVersion
-from vitrina.storage.building import building
+from vitrina.registry.model_format import MODEL_FILE, SCHEMA_VERSION, receiving
+from vitrina.registry.registry import CHAMPION, ModelVersion, no_such_version
 from vitrina.storage.sealed import read_seal
 
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the second is what a missing alias is called
@@ -73,19 +72,16 @@ class MlflowRestReader:
         """One version. RegistryError when there is none."""
         answer = self._get("model-versions/get", name=self.name, version=version)
         if answer is None:
-            raise RegistryError(
-                f"model {self.name!r}: there is no version {version!r}. See the versions that there are"
-            )
+            raise no_such_version(self.name, version, (one.version for one in self.versions()))
         found = answer["model_version"]
         return self._read(found, found.get("aliases", []))
 
     def fetch(self, version: str, folder: Path) -> None:
         self.version(version)
-        with building(folder) as staged:
+        with receiving(folder, f"{self._address}, version {version} of {self.name}") as staged:
             self._download(version, MODEL_FILE, staged)
             for name in read_seal(staged / MODEL_FILE, schema_version=SCHEMA_VERSION)["files"]:
                 self._download(version, name, staged)
-            read_model(staged)
 
     def _read(self, found: dict[str, Any], aliases: list[str]) -> ModelVersion:
         run_id = found.get("run_id", "")

@@ -10,9 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from vitrina.errors import RegistryError
-from vitrina.registry.model_format import read_model
-from vitrina.registry.registry import CHAMPION, ModelVersion
-from vitrina.storage.building import building
+from vitrina.registry.model_format import receiving
+from vitrina.registry.registry import CHAMPION, ModelVersion, no_such_version
 
 MODEL_ARTIFACT = "artifacts/model"
 _VERSIONS = (
@@ -70,10 +69,11 @@ class MlflowSqliteReader:
 
     def version(self, version: str) -> ModelVersion:
         """One version. RegistryError when there is none."""
-        for found in self.versions():
+        known = self.versions()
+        for found in known:
             if found.version == version:
                 return found
-        raise RegistryError(f"model {self.name!r}: there is no version {version!r}. See the versions that there are")
+        raise no_such_version(self.name, version, (one.version for one in known))
 
     def fetch(self, version: str, folder: Path) -> None:
         self.version(version)
@@ -82,9 +82,8 @@ class MlflowSqliteReader:
         source = _local_path(location) / MODEL_ARTIFACT
         if not source.is_dir():
             raise RegistryError(f"{source}: the files of version {version} are gone. Restore them, or roll back")
-        with building(folder) as staged:
+        with receiving(folder, str(source)) as staged:
             shutil.copytree(source, staged, dirs_exist_ok=True)
-            read_model(staged)
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:

@@ -9,9 +9,12 @@ In: arrays, files and meta of a fitted recommender. Out: a `StoredModel` whose a
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ import numpy as np
 
 from vitrina.errors import ModelFormatError
 from vitrina.storage.building import building
-from vitrina.storage.sealed import REMEDY, check_seal, seal
+from vitrina.storage.sealed import REMEDY, check_seal, read_seal, seal
 
 SCHEMA_VERSION = 1
 MODEL_FILE = "model.json"
@@ -85,6 +88,29 @@ def read_model(folder: Path, *, verify: bool = True) -> StoredModel:
     }
     files = {name: folder / name for name in document["files"] if not name.startswith("arrays/")}
     return StoredModel(folder=folder, arrays=arrays, files=files, meta=document["meta"])
+
+
+@contextmanager
+def receiving(folder: Path, source: str) -> Iterator[Path]:
+    """Yields an empty folder to put a model into; it becomes `folder` once it is verified.
+
+    A `ModelFormatError` names `source`, where the files came from, because the copy is gone by then.
+    """
+    with building(folder) as staged:
+        try:
+            yield staged
+            read_model(staged)
+        except ModelFormatError as error:
+            raise ModelFormatError(str(error).replace(str(staged), source)) from error
+
+
+def content_digest(folder: Path, *, without: Collection[str] = ()) -> str:
+    """64 hexadecimal digits, equal for models with equal arrays and meta (keys `without` apart), whenever they were
+    made; the other files are left out, for `ranker.cbm` holds the hour of its training."""
+    document = read_seal(folder / MODEL_FILE, schema_version=SCHEMA_VERSION)
+    arrays = {name: one["sha256"] for name, one in document["files"].items() if name.startswith("arrays/")}
+    meta = {key: value for key, value in document["meta"].items() if key not in without}
+    return hashlib.sha256(json.dumps([arrays, meta], sort_keys=True).encode()).hexdigest()
 
 
 def _map_array(path: Path, *, dtype: str, shape: tuple[int, ...]) -> np.ndarray:

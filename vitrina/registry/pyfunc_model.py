@@ -37,17 +37,14 @@ class PublishedModel(PythonModel):
         return [self._recommend(row.get("session"), row.get("k")) for row in rows]
 
     def _recommend(self, session: Any, k: Any) -> list[Any]:
-        from vitrina.events.schema import VIEW
         from vitrina.features.history import History
 
         model = self._recommender
         seen = [] if session is None or isinstance(session, float) else list(session)  # pandas fills gaps with NaN
-        items = np.array([row for row in map(model.items.index_of, reversed(seen)) if row >= 0], np.int32)
-        kinds = np.full(len(items), VIEW, np.int8)
-        times = model.as_of - 1 - np.arange(len(items), dtype=np.int64)
-        history = History(items=items, kinds=kinds, ts=times)
+        viewed = np.array([row for row in map(model.items.index_of, seen) if row >= 0], np.int32)
         wanted = DEFAULT_K if k is None or k != k else _whole(k)  # NaN is the only number unlike itself
-        return list(model.items.ids_of(model.recommend(history, k=wanted, as_of=model.as_of).items))
+        ranked = model.recommend(History.empty(), session=viewed, k=wanted, as_of=model.as_of)
+        return list(model.items.ids_of(ranked.items))
 
 
 def _whole(k: Any) -> int:

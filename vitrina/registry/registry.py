@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
+
+from vitrina.errors import RegistryError
 
 CHAMPION = "champion"  # what the service loads
 CHALLENGER = "challenger"  # the newest version that is not promoted yet
@@ -110,6 +113,12 @@ class Registry(Protocol):
 
     def fetch(self, version: str, folder: Path) -> None:
         """Copies a version's model folder to `folder`, whole or not at all, and verified (else ModelFormatError)."""
+
+
+def no_such_version(name: str, version: str, known: Iterable[str]) -> RegistryError:
+    """The error that names the newest of the versions that there are; `known` begins with the newest."""
+    there_are = ", ".join(islice(known, 10)) or "none yet"
+    return RegistryError(f"model {name!r}: there is no version {version!r}. There are: {there_are}")
 
 
 def plain_name(name: str) -> str:

@@ -19,7 +19,6 @@ from vitrina.features.history import Histories, History, Moments
 from vitrina.recommend.recommender import Recommender
 from vitrina.registry.model_format import read_model
 from vitrina.scenarios.scenario import Run
-from vitrina.serving.answer import joined
 from vitrina.serving.lists import Lists, find_lists
 from vitrina.serving.state import items_fingerprint
 
@@ -42,14 +41,17 @@ class Champion:
         with tempfile.TemporaryDirectory(prefix="vitrina-champion-") as copy:
             run.registry.fetch(version.version, Path(copy) / "model")
             recommender = Recommender.load(read_model(Path(copy) / "model", verify=False))
-        folder = find_lists(
-            run.objects.root / run.key("lists"),
+        root = run.key("lists")
+        found = find_lists(
+            run.objects,
+            root,
             model_version=version.version,
             items_fingerprint=items_fingerprint(recommender.items),
         )
-        if folder is None:
+        if found is None:
             remedy = f"Publish them: vitrina step {run.scenario} publish"
             raise NoChampionError(f"no lists fit version {version.version}. {remedy}")
+        folder = run.objects.local(f"{root}/{found.version}")
         return cls(version=version.version, recommender=recommender, lists=Lists.open(folder))
 
     def recommend(self, user_id: str, *, k: int, session: list[str]) -> dict[str, Any]:
@@ -61,9 +63,8 @@ class Champion:
             raise DataError(f"the catalogue has no item {unknown[0]!r}", where="--session", remedy="Leave it out.")
         row = self.lists.row_of(id_reader(self.lists.users, "user")(user_id, "--user-id"))
         history = self.lists.history(row) if row >= 0 else History.empty()
-        if session:
-            history = joined(items.rows(session), history, self.recommender.as_of)
-        ranked = self.recommender.recommend(history, k=k, as_of=self.recommender.as_of)
+        as_of = self.recommender.as_of
+        ranked = self.recommender.recommend(history, session=items.rows(session), k=k, as_of=as_of)
         answer: dict[str, Any] = {
             "user_id": user_id,
             "known": row >= 0,

@@ -64,18 +64,14 @@ def validate(run: Run) -> dict[str, Any]:
     with (
         _in_the_callers_words(found, source["data"]),
         LocalEngine(memory_limit=run.memory, threads=run.threads) as engine,
-        run.objects.writing(run.key("validated")) as out,
+        run.writing("validated") as target,
     ):
-        target = out / "log"
         if source["data"] == COMPLETE_JOURNEY:
             report = read_complete_journey(target, engine, progress)
         else:
             text = source["columns"]
             columns = None if text is None else ColumnMap.load(str(raw / text) if text == "columns.yaml" else text)
             report = read_log(found, columns, target, engine, progress)
-        for path in target.iterdir():
-            path.rename(out / path.name)
-        target.rmdir()
     for line in report.summary().splitlines():
         run.note(line.replace(str(found), source["data"]))
     return {
@@ -107,14 +103,11 @@ def prepare(run: Run) -> dict[str, Any]:
 
     with (
         LocalEngine(memory_limit=run.memory, threads=run.threads) as engine,
-        run.objects.writing(run.key("prepared")) as out,
+        run.writing("prepared") as folder,
     ):
-        made = number(run.local("validated"), out / "log", engine)
+        made = number(run.local("validated"), folder, engine)
         users, items = len(made.users), len(made.items)
         (made.folder / FINGERPRINT).write_text(fingerprint(made.folder))
-        for path in made.folder.iterdir():
-            path.rename(out / path.name)
-        made.folder.rmdir()
     return {"users": users, "items": items}
 
 

@@ -4,7 +4,8 @@ heavy."""
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from vitrina.errors import ConfigError
 
 if TYPE_CHECKING:
     from vitrina.registry.registry import Registry
-    from vitrina.storage.objects import FolderObjects
+    from vitrina.storage.objects import Objects
+    from vitrina.storage.s3_bucket import S3Access
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +25,12 @@ class Run:
     `objects` holds what steps hand on, under `<scenario>/...`; `registry` the models. `data` and `columns` say what to
     read (as the CLI takes them), `as_of` (ms) ends the log earlier, `now` (ms) is the wall clock at the start, `tune`
     asks for a search of the hyper-parameters with that many trials, `force` promotes whatever the gate says. `note`
-    hears lines for people; `progress` (what, done, of) feeds a bar.
+    hears lines for people; `progress` (what, done, of) feeds a bar. `access` opens raw events in S3, of which `cache`
+    (a local folder) keeps what was fetched.
     """
 
     scenario: str
-    objects: FolderObjects
+    objects: Objects
     registry: Registry
     now: int
     data: str | None = None
@@ -40,6 +43,8 @@ class Run:
     note: Callable[[str], None] = lambda _: None
     progress: Callable[[str, int, int], None] = lambda what, done, of: None
     facts: dict[str, Any] = field(default_factory=dict)
+    access: S3Access | None = None
+    cache: Path | None = None
 
     def key(self, name: str) -> str:
         """The object key of one of the scenario's objects."""
@@ -48,6 +53,19 @@ class Run:
     def local(self, name: str) -> Path:
         """The local folder of one of the scenario's objects."""
         return self.objects.local(self.key(name))
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Gives the path of a folder to make; when the block succeeds, what is in it replaces the object."""
+        with self.objects.writing(self.key(name)) as out:
+            room = out / ".room"  # whoever builds a folder locks the one above, and `out` is locked already
+            room.mkdir()
+            made = room / "made"
+            yield made
+            for path in list(made.iterdir()):
+                path.rename(out / path.name)
+            made.rmdir()
+            room.rmdir()
 
 
 @dataclass(frozen=True, kw_only=True)

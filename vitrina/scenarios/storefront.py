@@ -108,16 +108,31 @@ def tables_at(run: Run, shop: Shop, spec: TwoStage, cut: int) -> Tables:
     from vitrina.candidates.retrieval import Tables
     from vitrina.registry.model_format import read_model, write_model
 
-    made_from = f"{fingerprint_of(run)} {json.dumps(spec.as_json()['sources'], sort_keys=True)}"
-    origin = hashlib.sha256(made_from.encode()).hexdigest()[:12]
-    folder = run.objects.root / run.key("sources") / f"{cut}-{origin}"
-    if not folder.exists():
+    name = f"sources/{_tables_name(run, spec, cut)}"
+    if not run.objects.exists(run.key(name)):
         fitted = spec.sources.fit(
             shop.past(cut), shop.parent, note=lambda what: run.note(f"sources as of {_day(cut)}: {what}")
         )
-        write_model(folder, arrays=fitted._asdict(), files={}, meta={"as_of": cut})
-    arrays = read_model(folder, verify=False).arrays
+        with run.writing(name) as folder:
+            write_model(folder, arrays=fitted._asdict(), files={}, meta={"as_of": cut})
+    arrays = read_model(run.local(name), verify=False).arrays
     return Tables(**{name: arrays[name].view(np.ndarray) for name in Tables._fields})
+
+
+def _tables_name(run: Run, spec: TwoStage, cut: int) -> str:
+    from vitrina.candidates.retrieval import Tables
+
+    made_by = {**spec.as_json()["sources"], "taste": None}  # taste asks, and fits nothing
+    origin = f"{fingerprint_of(run)} {Tables._fields} {json.dumps(made_by, sort_keys=True)}"
+    return f"{cut}-{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
+
+
+def drop_other_tables(run: Run, shop: Shop, spec: TwoStage) -> None:
+    """Removes the tables under `sources/` that no step of this recipe on this log asks for."""
+    asked = {_tables_name(run, spec, cut) for cut in (shop.as_of, *(one.start for one in windows(shop)), *cuts(shop))}
+    for key in run.objects.list(run.key("sources")):
+        if key.rpartition("/")[2] not in asked:
+            run.objects.delete(key)
 
 
 def candidates(run: Run) -> dict[str, Any]:
@@ -163,14 +178,14 @@ def ranker(run: Run) -> dict[str, Any]:
                 note=run.note,
             )
             run.objects.put_bytes(run.key("recipe.json"), json.dumps(spec.as_json()).encode())
-        folder = run.objects.root / run.key("ranker")
         try:
             trained = train_ranker(
                 spec, shop.histories, cuts(shop), table, before=shop.as_of, threads=run.threads, note=run.note
             )
         except DataError as error:
             run.note(str(error))
-            write_model(folder, arrays={}, files={}, meta={"learned": False, "why": str(error)})
+            with run.writing("ranker") as folder:
+                write_model(folder, arrays={}, files={}, meta={"learned": False, "why": str(error)})
             return {"learned": False, "why": str(error)}
     rankers = {
         name: {"loss": fitted.loss, "ndcg": dict(fitted.ndcg), "importance": dict(fitted.importance)}
@@ -178,7 +193,7 @@ def ranker(run: Run) -> dict[str, Any]:
     }
     meta = {"learned": True, "rankers": rankers, "groups": trained.groups, "cuts": list(trained.cuts)}
     arrays = trained.trees._asdict() | {f"curve_{name}": fitted.curve for name, fitted in trained.rankers.items()}
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, run.writing("ranker") as folder:
         files = {f"ranker_{name}.cbm": Path(scratch) / name for name in trained.rankers}
         for path, fitted in zip(files.values(), trained.rankers.values(), strict=True):
             path.write_bytes(fitted.cbm)
@@ -255,7 +270,11 @@ def backtested(run: Run, spec: TwoStage) -> dict[str, Scores]:
 
 
 def champion_recipe(run: Run) -> TwoStage | None:
-    """The recipe that made the champion; None before the first."""
+    """The recipe that made the champion; None before the first.
+
+    `ModelFormatError` for one that this release cannot train again; with `force` it is passed over.
+    """
+    from vitrina.errors import ModelFormatError
     from vitrina.recommend.two_stage import TwoStage
     from vitrina.registry.model_format import read_model
 
@@ -263,13 +282,21 @@ def champion_recipe(run: Run) -> TwoStage | None:
     if champion is None:
         return None
     with tempfile.TemporaryDirectory() as scratch:
-        run.registry.fetch(champion.version, Path(scratch) / "model")
-        return TwoStage.from_json(read_model(Path(scratch) / "model").meta["recipe"])
+        try:
+            run.registry.fetch(champion.version, Path(scratch) / "model")
+            return TwoStage.from_json(read_model(Path(scratch) / "model", verify=False).meta["recipe"])
+        except ModelFormatError as error:
+            unlike = f"champion {champion.version} cannot be compared with: {error}"
+            if not run.force:
+                raise ModelFormatError(f"{unlike}. To replace it without a comparison: --force") from error
+            run.note(unlike)
+            return None
 
 
 def register(run: Run) -> dict[str, Any]:
     """Writes the winner, fitted to the end of the log, as a model folder and registers it with everything that led to
-    it."""
+    it; the same model as the last time keeps its version."""
+    from vitrina.registry.model_format import content_digest
     from vitrina.scenarios.storefront_model import write_winner
 
     spec = recipe(run)
@@ -280,12 +307,27 @@ def register(run: Run) -> dict[str, Any]:
         folder, record = write_winner(
             run, shop, spec, winner, tables, as_of=shop.as_of, verdict=verdict, scratch=Path(scratch)
         )
-        version = run.registry.register(folder, record)
+        digest = content_digest(folder, without=("metrics",))  # whom it was compared with is no part of it
+        version = _registered_before(run, digest)
+        if version is None:
+            version = run.registry.register(folder, record).version
+            run.note(f"Registered version {version}: {winner}")
+        else:
+            run.note(f"Version {version} is this very model")
+        drop_other_tables(run, shop, spec)
     promote = bool(verdict["winner"] != "champion")
-    found = {"version": version.version, "winner": winner, "promote": promote}
+    found = {"version": version, "winner": winner, "promote": promote, "content": digest}
     run.objects.put_bytes(run.key("registered.json"), json.dumps(found).encode())
-    run.note(f"Registered version {version.version}: {winner}")
     return found
+
+
+def _registered_before(run: Run, digest: str) -> str | None:
+    """The version that the last `register` made, if it holds this content and is still there."""
+    if not run.objects.exists(run.key("registered.json")):
+        return None
+    last = json.loads(run.objects.get_bytes(run.key("registered.json")))
+    known = last.get("content") == digest and any(one.version == last["version"] for one in run.registry.versions())
+    return last["version"] if known else None
 
 
 def publish(run: Run) -> dict[str, Any]:

@@ -51,20 +51,21 @@ def publish_for(run: Run, *, list_length: int, active_days: int) -> dict[str, An
         list_row = np.full(histories.users, -1, np.int32)
         list_row[active] = np.arange(len(active), dtype=np.int32)
         version = f"{champion.version}-{shop.as_of}"
-        root = run.objects.root / run.key("lists")
-        write_lists(
-            root / version,
-            version=version,
-            model_version=champion.version,
-            items_fingerprint=items_fingerprint(recommender.items),
-            as_of=shop.as_of,
-            users=shop.prepared.users,
-            list_row=list_row,
-            list_items=items,
-            list_scores=scores,
-            histories=histories,
-        )
-        publish_lists(root, version)
+        root = run.key("lists")
+        with run.objects.writing(f"{root}/{version}") as folder:
+            write_lists(
+                folder,
+                version=version,
+                model_version=champion.version,
+                items_fingerprint=items_fingerprint(recommender.items),
+                as_of=shop.as_of,
+                users=shop.prepared.users,
+                list_row=list_row,
+                list_items=items,
+                list_scores=scores,
+                histories=histories,
+            )
+        publish_lists(run.objects, root, version)
     run.note(f"Published {len(active):,} lists of version {champion.version}")
     return {"lists": len(active), "users": histories.users, "model_version": champion.version, "version": version}
 

@@ -43,7 +43,7 @@ def write_winner(
     scratch: Path,
 ) -> tuple[Path, RunRecord]:
     """Writes the model folder under `scratch` and returns it with its record. `winner` is a recipe's `ranker_name`."""
-    learned = read_model(run.objects.root / run.key("ranker"))
+    learned = read_model(run.local("ranker"))
     if winner == "catboost" and not learned.meta["learned"]:
         winner = "fusion"
     ranked = winner == "catboost"

@@ -12,29 +12,28 @@ the cut to k, and the next step refills what they left open. The answer names th
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from vitrina.features.history import History
 from vitrina.recommend.recommender import Rules
+from vitrina.serving.lookup import Id, row_of, rows_of
 from vitrina.serving.state import ServingState
 from vitrina.telemetry.metrics import ServiceMetrics
 
-VIEW = 0
 log = logging.getLogger(__name__)
 
 Rows = npt.NDArray[np.int32]
 Scores = npt.NDArray[np.float32]
-Id = int | str
 Step = Callable[[Rules, int], tuple[Rows, Scores]]
 NOTHING: Rows = np.empty(0, dtype=np.int32)
+NOBODY = History.empty()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(NamedTuple):
     """A request for k items. `session` are views in the order in which they happened, the last one the most recent."""
 
     user: Id
@@ -45,8 +44,7 @@ class Ask:
     available: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Rows of items, best first; scores compare within one source. `ignored` are asked-for items that nobody knows."""
 
     items: Rows
@@ -58,7 +56,7 @@ class Answer:
 def answer(state: ServingState, ask: Ask, *, now: int, metrics: ServiceMetrics) -> Answer:
     """At most `ask.k` items for a user; never an error of the ranker, which is counted and stepped around."""
     lists = state.lists
-    user = -1 if lists is None else lists.row_of(ask.user)
+    user = -1 if lists is None else row_of(lists.users, ask.user)
     if user < 0:
         metrics.cold_user()
     plain = not ask.session and not ask.exclude and ask.category is None and not ask.available
@@ -69,30 +67,28 @@ def answer(state: ServingState, ask: Ask, *, now: int, metrics: ServiceMetrics) 
 
     session, ignored = _rows(state, ask.session)
     exclude, unknown = _rows(state, ask.exclude)
-    rules = Rules(exclude=exclude, allowed=state.allowed(ask.category, ask.available))
+    rules = Rules(exclude, state.allowed(ask.category, ask.available))
     steps = _steps(state, user, session, state.as_of(now), metrics)
     return _count(_walk(steps, rules, ask.k, ignored + unknown, metrics), metrics)
 
 
 def _steps(
     state: ServingState, user: int, session: Rows, as_of: int, metrics: ServiceMetrics
-) -> list[tuple[str, Step]]:
+) -> Iterator[tuple[str, Step]]:
+    """The chain for this request; a link is made when the ones before it were not enough."""
     lists = state.lists
 
-    def online(history: History) -> Step:
-        def rank(rules: Rules, k: int) -> tuple[Rows, Scores]:
-            ranked = state.recommender.recommend(history, k=k, rules=rules, as_of=as_of)
-            return ranked.items, ranked.scores
+    def online(rules: Rules, k: int) -> tuple[Rows, Scores]:
+        history = NOBODY if stored is None else stored
+        ranked = state.recommender.recommend(history, session=session, k=k, rules=rules, as_of=as_of)
+        return ranked.items, ranked.scores
 
-        return rank
-
-    steps: list[tuple[str, Step]] = []
     stored = lists.history(user) if lists is not None and user >= 0 else None
     if len(session):
-        steps.append(("session", online(joined(session, stored, as_of))))
+        yield "session", online
     top = lists.top(user) if lists is not None and user >= 0 and state.lists_fit else None
     if top is not None:
-        steps.append(("precomputed", _read(*top)))
+        yield "precomputed", _read(*top)
     elif len(session):
         pass  # the session was asked for, so it is no fallback
     elif user < 0:
@@ -100,19 +96,20 @@ def _steps(
     else:
         metrics.fallback("no_list" if state.lists_fit else "lists_of_other_model")
     if stored is not None and not len(session):
-        steps.append(("history", online(stored)))
-    steps.append(("popular", _popular(state, as_of, metrics)))
-    return steps
+        yield "history", online
+    yield "popular", _popular(state, as_of, metrics)
 
 
 def _walk(
-    steps: list[tuple[str, Step]], rules: Rules, k: int, ignored: tuple[Id, ...], metrics: ServiceMetrics
+    steps: Iterator[tuple[str, Step]], rules: Rules, k: int, ignored: tuple[Id, ...], metrics: ServiceMetrics
 ) -> Answer:
     items, scores, source = NOTHING, np.empty(0, dtype=np.float32), "popular"
     for name, step in steps:
-        taken = np.concatenate([rules.exclude, items]) if len(items) else rules.exclude
+        left = rules
+        if len(items):
+            left = rules._replace(exclude=np.concatenate([rules.exclude, items]))
         try:
-            more, their_scores = step(replace(rules, exclude=taken), k - len(items))
+            more, their_scores = step(left, k - len(items))
         except Exception:
             log.exception("The source %r failed, the next one steps in", name)
             metrics.fallback("source_failed")
@@ -142,14 +139,13 @@ def _read(items: Rows, scores: Scores) -> Step:
 def _popular(state: ServingState, as_of: int, metrics: ServiceMetrics) -> Step:
     """The kept answer for a stranger; when rules empty it, the recommender's cold path, which knows every category."""
     kept = _read(state.popular.items, state.popular.scores)
-    nothing = History.empty()
 
     def read(rules: Rules, k: int) -> tuple[Rows, Scores]:
         items, scores = kept(rules, k)
         if len(items) >= k:
             return items, scores
         try:
-            ranked = state.recommender.recommend(nothing, k=k, rules=rules, as_of=as_of)
+            ranked = state.recommender.recommend(NOBODY, k=k, rules=rules, as_of=as_of)
         except Exception:
             log.exception("The cold path failed, the kept popular items are used")
             metrics.fallback("source_failed")
@@ -159,28 +155,14 @@ def _popular(state: ServingState, as_of: int, metrics: ServiceMetrics) -> Step:
     return read
 
 
-def joined(session: Rows, stored: History | None, as_of: int) -> History:
-    """Session views before the stored history, one millisecond apart up to `as_of`, so that their order is kept."""
-    count = len(session)
-    items = session[::-1]
-    kinds = np.full(count, VIEW, dtype=np.int8)
-    ts = as_of - 1 - np.arange(count, dtype=np.int64)
-    if stored is not None:
-        items = np.concatenate([items, stored.items])
-        kinds = np.concatenate([kinds, stored.kinds])
-        ts = np.concatenate([ts, stored.ts])
-    return History(items=np.ascontiguousarray(items), kinds=kinds, ts=ts)
-
-
 def _rows(state: ServingState, ids: tuple[Id, ...]) -> tuple[Rows, tuple[Id, ...]]:
     if not ids:
         return NOTHING, ()
-    index_of = state.items.index_of
-    rows = [index_of(one) for one in ids]
-    if min(rows) >= 0:
-        return np.array(rows, dtype=np.int32), ()
-    unknown = tuple(dict.fromkeys(one for one, row in zip(ids, rows, strict=True) if row < 0))
-    return np.array([row for row in rows if row >= 0], dtype=np.int32), unknown
+    rows = rows_of(state.items, ids)
+    found = rows.tolist()
+    if min(found) >= 0:
+        return rows, ()
+    return rows[rows >= 0], tuple(dict.fromkeys(one for one, row in zip(ids, found, strict=True) if row < 0))
 
 
 def _count(answer: Answer, metrics: ServiceMetrics) -> Answer:

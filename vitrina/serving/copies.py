@@ -1,8 +1,8 @@
-"""Local copies of published models, shared by the workers of a host.
+"""Local copies of what is published (models, lists), shared by the workers of a host.
 
-<root>/models/<copy>/    as fetched, checked by whoever loads it; named by version and run
-<root>/last_good.json    the copies that were last put to work
-<root>/lock              held while one worker fetches, marks or removes
+<root>/<kind>/<copy>/         as fetched, checked by whoever loads it; kind is "models" or "lists"
+<root>/last_good_<kind>.json  the copies that were last put to work
+<root>/<kind>.lock            held while one worker fetches, marks or removes
 """
 
 from __future__ import annotations
@@ -23,19 +23,22 @@ _NAME = re.compile(r"[A-Za-z0-9_\-][A-Za-z0-9_.\-]*")
 
 
 class Copies:
-    """Model folders under `root`. Methods may be called by several processes at once."""
+    """Folders of one kind under `root`. Methods may be called by several processes at once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kind: str = "models") -> None:
         self.root = Path(root)
-        self._models = self.root / "models"
-        self._last_good = self.root / "last_good.json"
-        self._models.mkdir(parents=True, exist_ok=True)
+        self._kind = kind
+        self._folders = self.root / kind
+        self._last_good = self.root / f"last_good_{kind}.json"
+        self._folders.mkdir(parents=True, exist_ok=True)
 
     def folder(self, copy: str) -> Path:
         """Where a copy stands, fetched or not. `RegistryError` for a name that cannot be a folder's."""
         if not _NAME.fullmatch(copy):
-            raise RegistryError(f"model version {copy!r}: cannot name a folder. Use letters, digits, '_', '-' and '.'")
-        return self._models / copy
+            raise RegistryError(
+                f"{self._kind}: version {copy!r} cannot name a folder. Use letters, digits, '_', '-' and '.'"
+            )
+        return self._folders / copy
 
     def get(self, copy: str, fetch: Callable[[Path], None]) -> Path:
         """The folder of a copy; the first worker of the host fetches it, the others wait for that."""
@@ -56,7 +59,7 @@ class Copies:
         with self._locked():
             good = [copy, *(old for old in self.good() if old != copy)][:KEPT]
             write_whole(self._last_good, json.dumps({"copies": good}).encode())
-            for path in self._models.iterdir():
+            for path in self._folders.iterdir():
                 if path.name not in good:
                     shutil.rmtree(path, ignore_errors=True)
 
@@ -68,10 +71,10 @@ class Copies:
             return []
         except (ValueError, KeyError, TypeError):
             return []  # a damaged note is no reason to stay down: the registry is asked instead
-        return [str(copy) for copy in copies if (self._models / str(copy)).is_dir()]
+        return [str(copy) for copy in copies if (self._folders / str(copy)).is_dir()]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with (self.root / "lock").open("w") as file:
+        with (self.root / f"{self._kind}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

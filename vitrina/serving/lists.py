@@ -7,15 +7,15 @@
     list_scores.npy     float32 (active users, k)
     hist_{indptr,items,kinds,ts}.npy   the histories, most recent first inside a user
 
-Lists are data, not model: they have their own version and cadence. `publish_lists` switches `root/current` to a folder
-under `root` in one step; readers map the arrays and keep what they have opened.
+Lists are data, not model: they have their own version and cadence. They are objects: a folder `<root>/<version>` for
+each, and the small file `<root>/current`, which tells the latest publications and what each of them fits. Readers copy
+a folder to their own machine, map its arrays and keep what they have opened.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ import numpy.typing as npt
 from vitrina.errors import DataError, ModelFormatError
 from vitrina.events.ids import IdMap
 from vitrina.features.history import Histories, History
-from vitrina.storage.building import building, write_whole
-from vitrina.storage.sealed import check_seal, read_seal, seal
+from vitrina.storage.objects import Objects
+from vitrina.storage.sealed import check_seal, read_seal, seal, seal_of
 
 SCHEMA_VERSION = 1
 LISTS_FILE = "lists.json"
@@ -133,81 +133,82 @@ def write_lists(
     list_scores: Scores,
     histories: Histories,
 ) -> None:
-    """Writes a list folder whole or not at all. `items_fingerprint` is that of the model's items (`IdMap`)."""
-    with building(folder) as staged:
-        users.save(staged / "users.npy")
-        arrays: dict[str, tuple[npt.NDArray[Any], Any]] = {
-            "list_row": (list_row, np.int32),
-            "list_items": (list_items, np.int32),
-            "list_scores": (list_scores, np.float32),
-            "hist_indptr": (histories.indptr, np.int64),
-            "hist_items": (histories.items, np.int32),
-            "hist_kinds": (histories.kinds, np.int8),
-            "hist_ts": (histories.ts, np.int64),
-        }
-        for name, (array, dtype) in arrays.items():
-            np.save(staged / f"{name}.npy", np.ascontiguousarray(array, dtype=dtype), allow_pickle=False)
-        content = {
-            "version": version,
-            "model_version": model_version,
-            "items_fingerprint": items_fingerprint,
-            "as_of": int(as_of),
-        }
-        seal(staged, LISTS_FILE, content, schema_version=SCHEMA_VERSION)
+    """Writes the files of lists into an empty folder. `items_fingerprint` is that of the model's items (`IdMap`)."""
+    users.save(folder / "users.npy")
+    arrays: dict[str, tuple[npt.NDArray[Any], Any]] = {
+        "list_row": (list_row, np.int32),
+        "list_items": (list_items, np.int32),
+        "list_scores": (list_scores, np.float32),
+        "hist_indptr": (histories.indptr, np.int64),
+        "hist_items": (histories.items, np.int32),
+        "hist_kinds": (histories.kinds, np.int8),
+        "hist_ts": (histories.ts, np.int64),
+    }
+    for name, (array, dtype) in arrays.items():
+        np.save(folder / f"{name}.npy", np.ascontiguousarray(array, dtype=dtype), allow_pickle=False)
+    content = {
+        "version": version,
+        "model_version": model_version,
+        "items_fingerprint": items_fingerprint,
+        "as_of": int(as_of),
+    }
+    seal(folder, LISTS_FILE, content, schema_version=SCHEMA_VERSION)
 
 
-def publish_lists(root: Path, version: str, *, keep: int = 3) -> None:
-    """Makes `root/<version>` the current lists in one step; of the others the newest `keep - 1` stay."""
-    read_seal(root / version / LISTS_FILE, schema_version=SCHEMA_VERSION)
-    write_whole(root / CURRENT, json.dumps({"version": version}).encode())
-    for old in _newest_first(root)[keep:]:
-        if old != version:
-            shutil.rmtree(root / old)
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """One publication of lists, as `<root>/current` tells it; `seal` is that of its lists.json."""
+
+    version: str
+    model_version: str
+    items_fingerprint: str
+    seal: str
+
+    @property
+    def copy(self) -> str:
+        """Name of a local copy; the seal is in it, because a version may be made again with other content."""
+        return f"{self.version}-{self.seal[:12]}"
 
 
-def current_version(root: Path) -> str | None:
-    """The version that `root/current` names, None before the first. `ModelFormatError` when it is not readable."""
-    path = root / CURRENT
+def publish_lists(objects: Objects, root: str, version: str, *, keep: int = 3) -> None:
+    """Makes the folder `<root>/<version>` the current lists in one step; of the others the last `keep - 1` stay."""
+    document = read_seal(objects.local(f"{root}/{version}") / LISTS_FILE, schema_version=SCHEMA_VERSION)
+    latest = Published(
+        version=version,
+        model_version=str(document["model_version"]),
+        items_fingerprint=str(document["items_fingerprint"]),
+        seal=seal_of(document),
+    )
+    known = [latest, *(one for one in published_lists(objects, root) if one.version != version)]
+    content = json.dumps({"published": [asdict(one) for one in known[:keep]]})
+    objects.put_bytes(f"{root}/{CURRENT}", content.encode())
+    for old in known[keep:]:
+        objects.delete(f"{root}/{old.version}")
+
+
+def published_lists(objects: Objects, root: str) -> list[Published]:
+    """What is published, the latest first; nothing before the first. `ModelFormatError` when it is not readable."""
+    key = f"{root}/{CURRENT}"
     try:
-        version = json.loads(path.read_bytes())["version"]
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelFormatError(f"{path}: not readable ({error}). {_REMEDY}") from error
-    if not isinstance(version, str) or "/" in version or version.startswith("."):
-        raise ModelFormatError(f"{path}: {version!r} names no version. {_REMEDY}")
-    return version
-
-
-def find_lists(root: Path, *, model_version: str, items_fingerprint: str) -> Path | None:
-    """The list folder to serve beside a model, None without any that fits its items.
-
-    The current one when this model made it, else the newest that it made, else the newest with the same items, whose
-    histories still fit.
-    """
-    current = current_version(root)
-    names = sorted(_newest_first(root), key=lambda name: name != current)
-    fitting = None
-    for name in names:
-        try:
-            document = read_seal(root / name / LISTS_FILE, schema_version=SCHEMA_VERSION)
-        except ModelFormatError:
-            if name == current:
-                raise
-            continue
-        if document.get("items_fingerprint") != items_fingerprint:
-            continue
-        if document.get("model_version") == model_version:
-            return root / name
-        fitting = fitting or root / name
-    return fitting
-
-
-def _newest_first(root: Path) -> list[str]:
-    if not root.is_dir():
+        content = objects.get_bytes(key)
+    except DataError:
+        if objects.exists(key):
+            raise
         return []
-    folders = [path for path in root.iterdir() if (path / LISTS_FILE).is_file() and not path.name.startswith(".")]
-    return [path.name for path in sorted(folders, key=lambda path: (path / LISTS_FILE).stat().st_mtime, reverse=True)]
+    try:
+        return [Published(**one) for one in json.loads(content)["published"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelFormatError(f"{objects.uri(key)}: not readable ({error}). {_REMEDY}") from error
+
+
+def find_lists(objects: Objects, root: str, *, model_version: str, items_fingerprint: str) -> Published | None:
+    """The lists to serve beside a model, None without any that fit its items.
+
+    The latest that this model made, else the latest with the same items, whose histories still fit.
+    """
+    fitting = [one for one in published_lists(objects, root) if one.items_fingerprint == items_fingerprint]
+    own = [one for one in fitting if one.model_version == model_version]
+    return next(iter(own or fitting), None)
 
 
 def _map(path: Path, dtype: Any) -> npt.NDArray[Any]:

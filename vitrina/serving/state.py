@@ -17,6 +17,7 @@ from vitrina.events.ids import IdMap
 from vitrina.features.history import History
 from vitrina.recommend.recommender import Catalogue, Ranked, Rules
 from vitrina.serving.lists import Lists
+from vitrina.serving.lookup import compile_lookup
 
 POPULAR_DEPTH = 200
 STALE_AFTER_MS = 14 * 24 * 3600 * 1000
@@ -33,7 +34,7 @@ class ServedRecommender(Protocol):
     def items(self) -> IdMap: ...
     @property
     def catalogue(self) -> Catalogue: ...
-    def recommend(self, history: History, *, k: int, rules: Rules, as_of: int) -> Ranked: ...
+    def recommend(self, history: History, *, k: int, rules: Rules, as_of: int, session: Rows = ...) -> Ranked: ...
     def similar(self, item: int, k: int) -> tuple[Rows, Scores]: ...
 
 
@@ -114,6 +115,7 @@ class Served:
 
 def build_state(*, version: str, copy: str, model: LoadedModel, lists: Lists | None, now: int) -> ServingState:
     """Warms the model up (its first answer compiles the kernels) and keeps that answer: what a stranger is shown."""
+    compile_lookup()
     nothing = History.empty()
     rules = Rules()
     popular = model.recommender.recommend(nothing, k=POPULAR_DEPTH, rules=rules, as_of=model.as_of)

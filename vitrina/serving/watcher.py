@@ -1,7 +1,8 @@
 """Follows the champion and the lists: fetch, load, warm up, then swap by one assignment.
 
 A thread of each worker looks every few seconds. Whatever goes wrong is counted and logged, and the present state stays:
-a registry that is down, a damaged or older-schema model, lists made for other items.
+a registry or an object store that is down, a damaged or older-schema model, lists made for other items. Both models and
+lists are copied to this host by one of its workers; a start while everything else is down serves the last good copies.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from vitrina.errors import VitrinaError
+from vitrina.errors import ConfigError, ModelFormatError, StoreError, VitrinaError
 from vitrina.serving.copies import Copies
-from vitrina.serving.lists import Lists, find_lists
+from vitrina.serving.lists import LISTS_FILE, SCHEMA_VERSION, Lists, Published, find_lists
 from vitrina.serving.state import LoadedModel, Served, ServingState, build_state, items_fingerprint
+from vitrina.storage.objects import Objects
+from vitrina.storage.sealed import read_seal, seal_of
 from vitrina.telemetry.metrics import ServiceMetrics
 
 RETRY_AFTER_LOOKS = 15
+ListsFor = Callable[[str, str, LoadedModel], Lists | None]
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +45,10 @@ class ChampionSource(Protocol):
 
 
 class Watcher:
-    """Keeps `served` at the champion. `clock` gives milliseconds since the epoch; `load` reads a model folder."""
+    """Keeps `served` at the champion. `clock` gives milliseconds since the epoch; `load` reads a model folder.
+
+    Lists are published in `objects` under `lists_key`.
+    """
 
     def __init__(
         self,
@@ -50,7 +57,9 @@ class Watcher:
         source: ChampionSource,
         load: Callable[[Path], LoadedModel],
         copies: Copies,
-        lists_root: Path,
+        objects: Objects,
+        lists_key: str,
+        lists_copies: Copies,
         metrics: ServiceMetrics,
         clock: Callable[[], int],
         every: float = 2.0,
@@ -59,7 +68,9 @@ class Watcher:
         self._source = source
         self._load = load
         self._copies = copies
-        self._lists_root = lists_root
+        self._objects = objects
+        self._lists_key = lists_key
+        self._lists_copies = lists_copies
         self._metrics = metrics
         self._clock = clock
         self._every = every
@@ -115,14 +126,14 @@ class Watcher:
 
     def _serve_last_good(self) -> None:
         for copy in self._copies.good():
-            if self._swap_model(copy, partial(self._copies.folder, copy)):
+            if self._swap_model(copy, partial(self._copies.folder, copy), self._kept_lists):
                 return
 
-    def _swap_model(self, copy: str, folder: Callable[[], Path]) -> bool:
+    def _swap_model(self, copy: str, folder: Callable[[], Path], lists_for: ListsFor | None = None) -> bool:
         version = version_of(copy)
         try:
             model = self._load(folder())
-            lists = self._lists_for(version, copy, model)
+            lists = (lists_for or self._lists_for)(version, self._fingerprint_of(copy, model), model)
             state = build_state(version=version, copy=copy, model=model, lists=lists, now=self._clock())
         except Exception as error:
             expected = isinstance(error, VitrinaError | OSError)
@@ -138,32 +149,73 @@ class Watcher:
         state = self._served.state
         if state is None:
             return
-        lists = self._lists_for(state.version, state.copy, state.model, present=state.lists)
+        fingerprint = self._fingerprint_of(state.copy, state.model)
+        lists = self._lists_for(state.version, fingerprint, state.model, present=state.lists)
         if lists is not state.lists:
             self._assign(replace(state, lists=lists), "lists")
 
-    def _lists_for(self, version: str, copy: str, model: LoadedModel, present: Lists | None = None) -> Lists | None:
-        """The lists to serve beside a model: `present` when they are still right or the new ones are broken."""
+    def _fingerprint_of(self, copy: str, model: LoadedModel) -> str:
         if self._fingerprint[0] != copy:
             self._fingerprint = (copy, items_fingerprint(model.recommender.items))
+        return self._fingerprint[1]
+
+    def _lists_for(
+        self, version: str, fingerprint: str, model: LoadedModel, present: Lists | None = None
+    ) -> Lists | None:
+        """The lists to serve beside a model: `present` when they are still right or the new ones are broken, those kept
+        on this host when the store does not answer."""
         try:
-            folder = find_lists(self._lists_root, model_version=version, items_fingerprint=self._fingerprint[1])
-            if folder is None or (present is not None and folder == present.folder):
-                return present
-            if ("lists", folder.name) in self._refused:
-                return present
-        except (VitrinaError, OSError) as error:
+            found = find_lists(self._objects, self._lists_key, model_version=version, items_fingerprint=fingerprint)
+            self._metrics.objects_up(True)
+        except (StoreError, ConfigError, OSError) as error:
+            log.warning("The object store does not answer (%s); the present lists stay", error)
+            self._metrics.objects_up(False)
+            return present or self._kept_lists(version, fingerprint, model)
+        except VitrinaError as error:
             log.error("The published lists are not readable, the present ones stay: %s", error)
             self._metrics.swap("lists", "refused")
             return present
-        try:
-            lists = Lists.open(folder)
-            lists.check_items(len(model.recommender.items))
-            return lists
-        except (VitrinaError, OSError) as error:
-            log.error("Lists %s are refused, the present ones stay: %s", folder.name, error)
-            self._refuse("lists", folder.name)
+        if found is None or (present is not None and found.copy == present.folder.name):
             return present
+        if ("lists", found.copy) in self._refused:
+            return present
+        try:
+            lists = self._opened(self._lists_copies.get(found.copy, partial(self._fetch_lists, found)), model)
+        except StoreError as error:
+            log.warning("Lists %s cannot be fetched, the present ones stay: %s", found.version, error)
+            self._metrics.objects_up(False)
+            return present
+        except (VitrinaError, OSError) as error:
+            log.error("Lists %s are refused, the present ones stay: %s", found.version, error)
+            self._refuse("lists", found.copy)
+            self._lists_copies.discard(found.copy)
+            return present
+        self._lists_copies.mark_good(found.copy)
+        return lists
+
+    def _fetch_lists(self, found: Published, folder: Path) -> None:
+        self._objects.get_folder(f"{self._lists_key}/{found.version}", folder)
+        if seal_of(read_seal(folder / LISTS_FILE, schema_version=SCHEMA_VERSION)) != found.seal:
+            raise ModelFormatError(f"lists {found.version}: are being published again. They are fetched later")
+
+    def _kept_lists(self, version: str, fingerprint: str, model: LoadedModel) -> Lists | None:
+        """The last good lists of this host that fit a model, those that it made itself before others."""
+        kept = []
+        for copy in self._lists_copies.good():
+            try:
+                lists = self._opened(self._lists_copies.folder(copy), model)
+            except (VitrinaError, OSError) as error:
+                log.error("The kept lists %s are refused: %s", copy, error)
+                continue
+            if lists.items_fingerprint == fingerprint:
+                kept.append(lists)
+        return next((one for one in kept if one.model_version == version), next(iter(kept), None))
+
+    @staticmethod
+    def _opened(folder: Path, model: LoadedModel) -> Lists:
+        lists = Lists.open(folder)
+        lists.check_items(len(model.recommender.items))
+        return lists
 
     def _refuse(self, what: str, version: str) -> None:
         self._refused[(what, version)] = RETRY_AFTER_LOOKS

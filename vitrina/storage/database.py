@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from vitrina.errors import ConfigError, StateError
 
+POSTGRESQL = "postgresql+psycopg2"
 # Nobody waits long for a database that does not answer; what the URI says goes before these.
 POSTGRESQL_DEFAULTS = {
     "connect_timeout": "3",
@@ -56,15 +57,19 @@ def _url(uri: str) -> URL:
         url = make_url(uri)
     except ArgumentError as error:
         raise ConfigError(f"VITRINA_STATE_URI is no address of a database. {_REMEDY}") from error
-    if url.drivername in ("postgresql", "postgresql+psycopg2"):
-        return url
+    if url.drivername in ("postgresql", POSTGRESQL):
+        return url.set(drivername=POSTGRESQL)
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         raise ConfigError(f"VITRINA_STATE_URI: {url.drivername} without a file, or unknown. {_REMEDY}")
     return url
 
 
 def _sqlite(url: URL) -> Engine:
-    Path(str(url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
+    file = Path(str(url.database)).absolute()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"state database {file}: {error}. Choose a folder that can be written") from error
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_SECONDS})
 
     # Python's own transactions leave out CREATE TABLE; these hold everything, and writers queue from the start.

@@ -92,6 +92,11 @@ def read_seal(path: Path, *, schema_version: int) -> dict[str, Any]:
     return document
 
 
+def seal_of(document: Mapping[str, Any]) -> str:
+    """The seal of a document as `read_seal` gives it: equal exactly when the folders are equal."""
+    return _digest(document)
+
+
 def _files_under(folder: Path, prefix: str = "") -> Iterator[str]:
     """Relative names, '/'-separated, of all regular files; anything else (a link, a pipe) is refused."""
     with os.scandir(folder) as entries:

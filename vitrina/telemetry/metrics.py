@@ -51,6 +51,9 @@ class ServiceMetrics:
     def registry_up(self, up: bool) -> None:
         self._child(names.REGISTRY_UP).set(float(up))
 
+    def objects_up(self, up: bool) -> None:
+        self._child(names.OBJECTS_UP).set(float(up))
+
     def serving(self, version: str, *, before: str | None, as_of: int, lists_as_of: int | None, now: int) -> None:
         """The versions that this process serves from now on; times in milliseconds since the epoch."""
         if before is not None and before != version:

@@ -71,6 +71,12 @@ REGISTRY_UP = MetricName(
     help="1 when the last look at the registry succeeded (the least of the workers).",
     merge="livemin",
 )
+OBJECTS_UP = MetricName(
+    name="vitrina_objects_up",
+    kind="gauge",
+    help="1 when the last look for lists in the object store succeeded (the least of the workers).",
+    merge="livemin",
+)
 MODEL_INFO = MetricName(
     name="vitrina_model_info",
     kind="gauge",
@@ -106,6 +112,7 @@ METRIC_NAMES: tuple[MetricName, ...] = (
     COLD_USERS,
     SWAPS,
     REGISTRY_UP,
+    OBJECTS_UP,
     MODEL_INFO,
     MODEL_AS_OF,
     MODEL_LOADED,

@@ -5,18 +5,10 @@ from __future__ import annotations
 import asyncio
 import html
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
-
-from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
-from airflow.sdk.exceptions import AirflowFailException
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from steps.settings import Settings
+from typing import Any
 
 LONGEST = 4096  # what Telegram takes, in UTF-16 units
 # Longer than Telegram's slowest answers: a message whose answer is not awaited would be sent a second time.
@@ -77,7 +69,7 @@ def _table(scores: Mapping[str, float]) -> str:
 
 
 def _known(score: float) -> float:
-    return score if score == score else float("-inf")
+    return -math.inf if math.isnan(score) else score
 
 
 def _failure(outcome: Outcome) -> str:
@@ -107,20 +99,20 @@ def _units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
-def send(text: str, settings: Settings) -> int:
-    """Sends the text and gives the message's number. Raises what python-telegram-bot raises when it did not arrive,
-    `AirflowFailException` when it never will."""
-    from airflow.sdk.log import mask_secret
+class RefusedError(Exception):
+    """Telegram will not take this message, however often it is sent."""
+
+
+def send(text: str, *, token: str, chat_id: str, base_url: str) -> int:
+    """Sends the text and gives the message's number. `RefusedError` when Telegram refuses it, else what
+    python-telegram-bot raises when it did not arrive."""
     from telegram.error import BadRequest, ChatMigrated, EndPointNotFound, Forbidden, InvalidToken
 
-    if settings.telegram_token is None or settings.telegram_chat_id is None:
-        raise AirflowFailException("VITRINA_TELEGRAM_TOKEN and VITRINA_TELEGRAM_CHAT_ID are not both set")
-    mask_secret(settings.telegram_token)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, and the token is a part of them
     try:
-        return asyncio.run(_send(text, settings.telegram_token, settings.telegram_chat_id, settings.telegram_base_url))
+        return asyncio.run(_send(text, token, chat_id, base_url))
     except (BadRequest, ChatMigrated, EndPointNotFound, Forbidden, InvalidToken) as error:
-        raise AirflowFailException(f"Telegram refuses the message: {error}") from error
+        raise RefusedError(f"Telegram refuses the message: {error}") from error
 
 
 async def _send(text: str, token: str, chat_id: str, base_url: str) -> int:
@@ -132,19 +124,3 @@ async def _send(text: str, token: str, chat_id: str, base_url: str) -> int:
     async with Bot(token, base_url=f"{base_url}/bot", request=request) as bot:
         sent = await bot.send_message(chat_id=chat_id, text=text, parse_mode=ParseMode.HTML)
     return sent.message_id
-
-
-class WhenTelegramSays(RetryPolicy):
-    """The next try when Telegram's answer 429 says so; else the task's own growing delay."""
-
-    def evaluate(
-        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
-    ) -> RetryDecision:
-        from telegram.error import RetryAfter
-
-        if not isinstance(exception, RetryAfter):
-            return RetryDecision.default()
-        asked = exception.retry_after
-        delay = asked if isinstance(asked, timedelta) else timedelta(seconds=asked)
-        return RetryDecision.retry(delay + timedelta(seconds=1), f"Telegram asks to wait {delay}")
-

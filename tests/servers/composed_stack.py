@@ -1,0 +1,189 @@
+"""docker-compose.yaml as tests start it and look at it from outside: over HTTP, and through `docker compose`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from container_engine import ROOT, Engine
+
+FILES = ["docker-compose.yaml", "tests/stack/compose.test.yaml"]
+PORTS = ("VITRINA_PORT", "AIRFLOW_PORT", "MLFLOW_PORT", "PROMETHEUS_PORT")
+ENDED = ("success", "failed")
+
+
+@dataclass
+class Stack:
+    """A project of its own in the engine; `settings` is its .env."""
+
+    engine: Engine
+    folder: Path
+    tag: str
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.project = f"vitrina-{self.folder.name}".lower()
+        self._airflow: httpx.Client | None = None
+
+    @property
+    def env_file(self) -> Path:
+        return self.folder / ".env"
+
+    def configure(self, **given: str) -> None:
+        """Writes .env as `make up` does: random secrets; then the ports and what is given."""
+        shutil.copy(ROOT / ".env.example", self.folder)
+        self.engine.run(["sh", "-c", f"cd '{self.folder}' && sh '{ROOT}/stack/write_env.sh'"])
+        ports = {name: str(_free_port()) for name in PORTS}
+        bind = "0.0.0.0" if self.engine.private else "127.0.0.1"
+        with self.env_file.open("a") as file:
+            for name, value in {**ports, "VITRINA_BIND": bind, "VITRINA_TAG": self.tag, **given}.items():
+                file.write(f"{name}={value}\n")
+        for line in self.env_file.read_text().splitlines():
+            name, found, value = line.partition("=")
+            if found and not line.startswith("#"):
+                self.settings[name] = value
+        for name in PORTS:
+            self.engine.open_port(int(self.settings[name]))
+
+    def compose(self, *arguments: str, seconds: float = 600) -> str:
+        """`docker compose ARGUMENTS` for this stack; what it printed."""
+        files = [part for file in FILES for part in ("--file", file)]
+        return self.engine.run(
+            ["docker", "compose", "--project-name", self.project, "--env-file", str(self.env_file), *files, *arguments],
+            seconds,
+        )
+
+    def up(self, *arguments: str) -> None:
+        """As `make up`, but with the images that are there."""
+        self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300", *arguments)
+
+    def containers(self, *arguments: str) -> list[dict[str, Any]]:
+        """What `docker compose ps` knows of each container."""
+        printed = self.compose("ps", "--all", "--format", "json", *arguments)
+        return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+
+    def started_at(self, service: str) -> dict[str, str]:
+        """Container -> when it was started."""
+        names = [one["Name"] for one in self.containers(service)]
+        return {
+            name: self.engine.run(["docker", "inspect", "--format", "{{.State.StartedAt}}", name]).strip()
+            for name in sorted(names)
+        }
+
+    def said(self, lines: int = 40) -> str:
+        """The ends of all logs."""
+        return self.compose("logs", "--no-color", "--tail", str(lines))
+
+    def url(self, port: str) -> str:
+        return f"http://127.0.0.1:{self.settings[port]}"
+
+    def recommend(self, client: httpx.Client, user: int = 1, k: int = 5) -> httpx.Response:
+        return client.post(f"{self.url('VITRINA_PORT')}/recommendations?user_id={user}&k={k}", timeout=30)
+
+    def airflow(self, method: str, path: str, **content: Any) -> Any:
+        """One call of Airflow's public API; the answer's JSON."""
+        url = self.url("AIRFLOW_PORT")
+        if self._airflow is None:
+            user = {"username": "admin", "password": self.settings["AIRFLOW_ADMIN_PASSWORD"]}
+            token = httpx.post(f"{url}/auth/token", json=user, timeout=60)
+            assert token.status_code == 201, token.text
+            headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
+            self._airflow = httpx.Client(base_url=f"{url}/api/v2", headers=headers, timeout=60)
+        answer = self._airflow.request(method, path, **content)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def train(self, seconds: float = 600, **params: Any) -> str:
+        """Triggers the storefront's DAG as its page does and waits for its success; the run's id."""
+        for dag in ("storefront", "telegram"):
+            wait(lambda dag=dag: self._knows(dag), 120)  # type: ignore[misc]
+            self.airflow("PATCH", f"/dags/{dag}", json={"is_paused": False})
+        body = {"logical_date": None, "conf": params}
+        run = self.airflow("POST", "/dags/storefront/dagRuns", json=body)["dag_run_id"]
+        path = f"/dags/storefront/dagRuns/{run}"
+        wait(lambda: self.airflow("GET", path)["state"] in ENDED, seconds, pause=2)
+        tasks = self.airflow("GET", f"{path}/taskInstances")["task_instances"]
+        states = {one["task_id"]: one["state"] for one in tasks}
+        assert set(states.values()) == {"success"}, f"{states}\n{self._why(run, states)}"
+        return str(run)
+
+    def champion(self) -> str | None:
+        """The champion's version, as MLflow says."""
+        query = {"name": "ranking_model", "alias": "champion"}
+        address = f"{self.url('MLFLOW_PORT')}/api/2.0/mlflow/registered-models/alias"
+        answer = httpx.get(address, params=query, timeout=30)
+        return str(answer.json()["model_version"]["version"]) if answer.is_success else None
+
+    def prometheus(self, query: str) -> list[dict[str, Any]]:
+        """The result of an instant query."""
+        answer = httpx.get(f"{self.url('PROMETHEUS_PORT')}/api/v1/query", params={"query": query}, timeout=30)
+        found: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return found
+
+    def messages(self) -> list[str]:
+        """What has arrived at Telegram."""
+        lines = self.compose("logs", "--no-log-prefix", "telegram").splitlines()
+        return [json.loads(line)["text"] for line in lines if line.startswith("{")]
+
+    @contextmanager
+    def asked_all_the_time(self, pause: float = 0.02) -> Iterator[Counter[str]]:
+        """Asks through the proxy in the background; counts answers by version, and whatever is no answer by name."""
+        seen: Counter[str] = Counter()
+        stop = threading.Event()
+
+        def ask() -> None:
+            with httpx.Client() as client:
+                user = 0
+                while not stop.is_set():
+                    user = user % 2000 + 1
+                    try:
+                        answer = self.recommend(client, user)
+                        good = answer.status_code == 200 and len(answer.json()["recs"]) == 5
+                        what = answer.json()["model_version"] if good else f"{answer.status_code} {answer.text}"
+                        seen[what] += 1
+                    except httpx.TransportError as error:
+                        seen[repr(error)] += 1
+                    stop.wait(pause)
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            stop.set()
+            thread.join(60)
+
+    def _knows(self, dag: str) -> bool:
+        return dag in [one["dag_id"] for one in self.airflow("GET", "/dags", params={"limit": 100})["dags"]]
+
+    def _why(self, run: str, states: dict[str, str | None]) -> str:
+        failed = [task for task, state in states.items() if state == "failed"]
+        texts = []
+        for task in failed:
+            path = f"/dags/storefront/dagRuns/{run}/taskInstances/{task}/logs/1"
+            log = self.airflow("GET", path, params={"full_content": True}, headers={"Accept": "application/json"})
+            texts.append(f"--- {task}\n" + "\n".join(str(one.get("event", one)) for one in log["content"])[-4000:])
+        return "\n".join(texts)
+
+
+def wait(reached: Callable[[], bool], seconds: float = 60, pause: float = 0.5) -> None:
+    """Returns when something has come true; fails when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, f"it did not happen within {seconds:.0f} s"
+        time.sleep(pause)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
