@@ -28,7 +28,6 @@ def recommender() -> Recommender:
     """Four items of one shelf; the later in the alphabet, the more popular; each item's one neighbour is the next."""
     items, matrices = len(IDS), len(MATRICES)
     factors = np.eye(items, dtype=np.float32)
-    none = np.empty(0, np.int32)
     tables = Tables(
         starts=np.arange(items, dtype=np.int64)[:, None] * matrices + np.arange(matrices + 1),
         neighbours=np.repeat((np.arange(items, dtype=np.int32) + 1) % items, matrices),
