@@ -36,8 +36,8 @@ class FittedRanker:
 @dataclass(frozen=True, kw_only=True)
 class CatBoostRanker:
     """Hyper-parameters are CatBoost's own. The number of trees is fixed: a few hundred held-out users are too noisy to
-    stop by, and stopping early costs most where the visit says most. One loss by default: YetiRank ("Logloss",
-    "YetiRank" compares them) took five times as long and never won."""
+    stop by, and stopping early costs most where the visit says most. One loss by default: YetiRank takes
+    three times as long and ranks visits worse (docs/decisions/0004-two-regimes.md)."""
 
     losses: tuple[str, ...] = ("Logloss",)
     iterations: int = 200
