@@ -98,7 +98,7 @@ def object_store(settings: Settings) -> Objects:
             access_key=settings.s3_access_key,
             secret_key=secret.get_secret_value(),
             region=settings.s3_region,
-            attempts=3,
+            attempts=2,
             connect_seconds=2.0,
             read_seconds=15.0,
         )

@@ -2,6 +2,7 @@
 # stack/backup.sh FOLDER: every database and every bucket as of one moment. The service goes on answering from what it has;
 # training, the registry and the object store pause meanwhile.
 set -eu
+image=$(docker compose config --images | grep '^vitrina/app:' | head -1) # any with tar
 to=${1:?usage: stack/backup.sh FOLDER}
 umask 077
 mkdir -p "$to"
@@ -14,6 +15,6 @@ for database in vitrina airflow mlflow; do
   mv "$to/$database.dump.part" "$to/$database.dump"
 done
 docker run --rm --user 0 --volumes-from "$(docker compose ps --all --quiet s3)" --volume "$to:/backup" --entrypoint tar \
-  "vitrina/app:${VITRINA_TAG:-dev}" -C /data -czf /backup/s3.tar.gz.part .
+  "$image" -C /data -czf /backup/s3.tar.gz.part .
 mv "$to/s3.tar.gz.part" "$to/s3.tar.gz"
 echo "written to $to: $(ls "$to" | tr '\n' ' ')"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # stack/restore.sh FOLDER: what stack/backup.sh wrote, in place of whatever is there. Everything is stopped for it.
 set -eu
+image=$(docker compose config --images | grep '^vitrina/app:' | head -1) # any with tar
 from=$(cd "${1:?usage: stack/restore.sh FOLDER}" && pwd)
 for file in vitrina.dump airflow.dump mlflow.dump s3.tar.gz; do
   [ -s "$from/$file" ] || { echo "$from/$file is not there; nothing was changed" >&2; exit 1; }
@@ -14,5 +15,5 @@ for database in vitrina airflow mlflow; do
     <"$from/$database.dump"
 done
 docker run --rm --user 0 --volumes-from "$(docker compose ps --all --quiet s3)" --volume "$from:/backup:ro" --entrypoint sh \
-  "vitrina/app:${VITRINA_TAG:-dev}" -c 'find /data -mindepth 1 -delete && tar -C /data -xzf /backup/s3.tar.gz'
+  "$image" -c 'find /data -mindepth 1 -delete && tar -C /data -xzf /backup/s3.tar.gz'
 echo "restored from $from; start with: make up"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vitrina.errors import DataError
+from vitrina.errors import DataError, RegistryError
 from vitrina.pipeline import run_step, train
 from vitrina.registry.file_registry import FileRegistry
 from vitrina.scenarios import Run, Scenario, Step
@@ -81,3 +82,13 @@ def test_objects_of_a_scenario_lie_under_its_name(run: Run) -> None:
     assert run.key("lists") == "planted/lists"
     with pytest.raises(DataError, match="planted/lists"):
         run.local("lists")
+
+
+def test_a_registry_that_cannot_be_asked_is_told_before_the_first_step(run: Run) -> None:
+    class Down:
+        def champion(self) -> None:
+            raise RegistryError("nobody answers")
+
+    with pytest.raises(RegistryError, match="nobody answers"):
+        train(planted("one"), replace(run, registry=Down()))  # type: ignore[arg-type]  # the rest is never asked
+    assert not run.objects.exists(run.key("one"))

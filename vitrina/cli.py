@@ -17,7 +17,7 @@ import typer
 
 from vitrina import __version__, options
 from vitrina.console import Reporter, say, show_json, show_recommendations, show_steps, show_text
-from vitrina.data_verbs import generate
+from vitrina.data_verbs import events, generate, upload
 from vitrina.errors import ConfigError, DataError, InputError, VitrinaError
 from vitrina.options import Asked, open_recorder, open_run
 from vitrina.pipeline import Done, run_step
@@ -123,7 +123,7 @@ def step(
     show_json({**done.result, "outputs": outputs}, plain=as_json)
 
 
-for verb in (runs, migrate, generate):
+for verb in (runs, migrate, generate, upload, events):
     app.command()(verb)
 
 

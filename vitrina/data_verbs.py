@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from vitrina import options
 from vitrina.console import Reporter, show_json
+from vitrina.errors import ConfigError
 
 
 def generate(
@@ -34,3 +36,41 @@ def generate(
         generate_world(spec, out, progress=lambda done: reporter.progress("events", done, events))
         reporter.end(f"generate: {time.perf_counter() - begun:.1f} s")
     show_json({"out": str(out), "events": events, "seed": seed}, plain=as_json)
+
+
+def upload(
+    data: Annotated[Path, typer.Option("--data", help="Folder in RetailRocket's layout, a zip of it, or one file.")],
+    to: Annotated[
+        str | None,
+        typer.Option("--to", envvar="VITRINA_EVENTS_URI", help="Where to: s3://BUCKET/prefix or a folder."),
+    ] = None,
+    columns: options.Columns = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Put a log where raw events lie by day; what lies there already is not sent again."""
+    from vitrina.engine import LocalEngine
+    from vitrina.events.raw_events import open_raw_events
+    from vitrina.events.upload import upload as upload_log
+    from vitrina.storage.opening import access_from
+
+    if to is None:
+        raise ConfigError("it is not said where to. Name it: --to s3://BUCKET/prefix")
+    reporter = Reporter(quiet=as_json)
+    place = open_raw_events(to, access=access_from(os.environ))
+    with reporter, LocalEngine() as engine:
+        reporter.begin("upload")
+        begun = time.perf_counter()
+        result = upload_log(data, columns, place, engine, reporter.progress)
+        reporter.end(f"upload: {time.perf_counter() - begun:.1f} s")
+    show_json({"to": to, **result}, plain=as_json)
+
+
+def events(data: options.Data = None, as_json: options.AsJson = False) -> None:
+    """Tell which days of raw events lie there, without fetching them; the fingerprint changes when anything does."""
+    from vitrina.events.raw_events import Listing, open_raw_events
+    from vitrina.storage.opening import access_from
+
+    if data is None:
+        raise ConfigError("it is not said where the events lie. Name it: --data s3://BUCKET/prefix")
+    listing = Listing.of(open_raw_events(data, access=access_from(os.environ)).files())
+    show_json({"data": data, "days": list(listing.days), **listing.as_json()}, plain=as_json)

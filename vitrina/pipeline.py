@@ -87,7 +87,9 @@ def train(
     finished: Callable[[Done], None] = lambda _: None,
     recorder: Recorder | None = None,
 ) -> list[Done]:
-    """Runs every step in its order; the first error ends it, and what was served before stays."""
+    """Runs every step in its order; the first error ends it, and what was served before stays. A registry that cannot
+    be asked is told before the long steps, not after them."""
+    run.registry.champion()
     done = []
     for step in scenario.steps:
         started(step)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from vitrina.errors import DataError
 from vitrina.evaluation.sequential import evaluate_sequential, instances
 from vitrina.evaluation.truth import EventArrays, Int32s, Int64s
 from vitrina.events.schema import BUY, CART, VIEW
@@ -139,7 +140,7 @@ def test_batches_change_nothing(events: EventsOf, rng: np.random.Generator) -> N
 def test_an_empty_span_and_wrong_shapes_are_refused(log: EventArrays) -> None:
     nothing = instances(log, start=200, end=300, task="repeats")
     assert len(nothing) == 0
-    with pytest.raises(ValueError, match="no instance"):
+    with pytest.raises(DataError, match="nobody carted"):
         evaluate_sequential({"spy": Spy()}, nothing, task="repeats")
 
     class Short(Spy):

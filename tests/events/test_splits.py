@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vitrina.engine import LocalEngine
 from vitrina.errors import ConfigError
-from vitrina.events.splits import Window, cutoffs, enough_windows, log_windows, most_windows, rolling_windows
+from vitrina.events.splits import Window, enough_windows, log_windows, most_windows, rolling_windows
 
 DAY = 86_400_000
 TS = 1_429_920_000_000
@@ -25,7 +25,6 @@ def test_rolling_windows_touch_and_end_at_the_end(count: int, days: float, end: 
     assert windows[-1].end == end
     assert all(before.end == after.start for before, after in pairwise(windows))
     assert len({window.end - window.start for window in windows}) == 1
-    assert cutoffs(end, count, days=days) == tuple(window.start for window in windows)
 
 
 @given(first=st.integers(TS, TS + 400 * DAY), span=st.integers(0, 400 * DAY), most=st.integers(1, 8))

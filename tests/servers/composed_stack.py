@@ -55,13 +55,18 @@ class Stack:
         for name in PORTS:
             self.engine.open_port(int(self.settings[name]))
 
+    def run(self, *command: str, seconds: float = 600) -> str:
+        """A command in which `docker compose` means this stack; what it printed."""
+        project = {
+            "COMPOSE_PROJECT_NAME": self.project,
+            "COMPOSE_FILE": ":".join(FILES),
+            "COMPOSE_ENV_FILES": str(self.env_file),
+        }
+        return self.engine.run(list(command), seconds, **project)
+
     def compose(self, *arguments: str, seconds: float = 600) -> str:
         """`docker compose ARGUMENTS` for this stack; what it printed."""
-        files = [part for file in FILES for part in ("--file", file)]
-        return self.engine.run(
-            ["docker", "compose", "--project-name", self.project, "--env-file", str(self.env_file), *files, *arguments],
-            seconds,
-        )
+        return self.run("docker", "compose", *arguments, seconds=seconds)
 
     def up(self, *arguments: str) -> None:
         """As `make up`, but with the images that are there."""

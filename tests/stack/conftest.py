@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from composed_stack import Stack
 from container_engine import Engine, EngineMissing
 from telegram_server import CHAT_ID, TOKEN
+
+from vitrina.events.synthetic import WorldSpec, generate_world
 
 TAG = "test"
 _running: list[Stack] = []
@@ -24,14 +27,26 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
-def stack(engine: Engine, data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack, healthy, with the real extract in S3 and no model yet."""
+def first_events(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real extract; where there is none, a generated shop."""
+    try:
+        folder: Path = request.getfixturevalue("data_dir") / "retailrocket"
+    except pytest.skip.Exception as missing:
+        sys.stderr.write(f"{missing}\nA generated shop is used instead.\n")
+        folder = tmp_path_factory.mktemp("shop")
+        generate_world(WorldSpec(events=100_000, seed=3), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack(engine: Engine, first_events: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack, healthy, with the first events in S3 and no model yet."""
     _seconds.clear()
     stack = Stack(engine=engine, folder=tmp_path_factory.mktemp("stack"), tag=TAG)
     engine.seconds = _seconds
     engine.build_images(TAG)
     stack.configure(
-        VITRINA_SEED_DATA=str(data_dir / "retailrocket"),
+        VITRINA_SEED_DATA=str(first_events),
         VITRINA_TELEGRAM_TOKEN=TOKEN,
         VITRINA_TELEGRAM_CHAT_ID=CHAT_ID,
     )

@@ -150,10 +150,26 @@ def test_what_is_seeded_twice_is_there_once(stack: Stack) -> None:
     assert stack.compose(*vitrina, "events", "--json") == first
 
 
+def test_what_was_backed_up_comes_back_on_an_empty_machine(stack: Stack, client: httpx.Client) -> None:
+    folder = stack.folder / "backup"
+    with stack.engine.stage("backup"), stack.asked_all_the_time(pause=0.1) as seen:
+        stack.run("sh", "stack/backup.sh", str(folder))
+    assert set(seen) == {"1"}, "the service answers during a backup"
+    with stack.engine.stage("restore"):
+        stack.compose("down", "--volumes")
+        stack.run("sh", "stack/restore.sh", str(folder))
+        stack.up("proxy")
+    wait(lambda: stack.recommend(client).status_code == 200, 60)
+    answer = stack.recommend(client).json()
+    assert (answer["model_version"], answer["source"]) == ("1", "precomputed")
+    assert stack.champion() == "1"
+
+
 def test_down_ends_everything_and_keeps_what_was_learnt(stack: Stack, client: httpx.Client) -> None:
     with stack.engine.stage("down and up again"):
         stack.compose("down")
         label = ["--filter", f"label=com.docker.compose.project={stack.project}"]
         assert stack.engine.run(["docker", "ps", "--all", "--quiet", *label]).split() == []
         stack.up("proxy")
-        assert stack.recommend(client).json()["model_version"] == "1"
+    wait(lambda: stack.recommend(client).status_code == 200, 20)
+    assert stack.recommend(client).json()["model_version"] == "1"

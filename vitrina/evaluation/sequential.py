@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from vitrina.errors import DataError
 from vitrina.evaluation.backtest import Task
 from vitrina.evaluation.report import Scores
 from vitrina.evaluation.truth import POSITIVE_KINDS, Bools, EventArrays, Int32s, Int64s, Touched, Truth
@@ -102,10 +103,10 @@ def evaluate_sequential(
 ) -> dict[str, Scores]:
     """Scores of each recipe at each instance, by user; `found` must come from `instances` with the same task.
 
-    `ValueError` without an instance, or for lists of another shape than (rows, max(ks)).
+    `DataError` without an instance, `ValueError` for lists of another shape than (rows, max(ks)).
     """
     if not len(found):
-        raise ValueError("there is no instance to judge in this span")
+        raise DataError("nobody carted or bought anything in this span", where="events", remedy="Judge a longer span.")
     depths = tuple(ks)
     parts: dict[str, list[Scores]] = {name: [] for name in recipes}
     for number, part in enumerate(found.batches(batch)):

@@ -43,7 +43,7 @@ def read_complete_journey(out: Path, engine: LocalEngine, progress: Progress | N
     source = complete_journey_folder()
     with published(out, marker=REPORT_FILE) as folder:
         (folder / "work").mkdir()
-        events = Source(events=source / "transactions.parquet")
+        events = Source(events=(source / "transactions.parquet",), name=str(source / "transactions.parquet"))
         report = read_into(folder, events, COLUMNS, engine, progress, limits=Limits())
         items = engine.read_parquet(folder / EVENTS_FILE).select("item_id").distinct()
         rows = write_catalogue(engine.read_parquet(source / "products.parquet"), items, folder, engine)

@@ -11,7 +11,7 @@ from vitrina.engine import Engine
 from vitrina.errors import DataError
 from vitrina.events.report import BadRow
 from vitrina.events.schema import KIND_NAMES
-from vitrina.events.staging import Staged
+from vitrina.events.staging import Staged, StagedFiles
 from vitrina.events.validation import OTHER_REMEDY, REMEDIES, UNKNOWN_EVENT, Limits
 
 
@@ -23,15 +23,15 @@ class Faults:
         self.rejected: Counter[str] = Counter()
         self.examples: list[BadRow] = []
 
-    def check(self, staged: Staged, rows: ir.Table, engine: Engine) -> int:
+    def check(self, staged: Staged | StagedFiles, rows: ir.Table, engine: Engine) -> int:
         """Adds the faults of one file (`fault`, `value`, `n` columns; broken lines) and returns the count of all its
         rows. `DataError`, naming the most frequent fault and its first row, when more than the allowed share is bad."""
         bad = rows.filter(rows.fault.notnull())
         counts = Counter(
             {one["fault"]: one["rows"] for one in engine.to_arrow(bad.fault.topk(100, name="rows")).to_pylist()}
         )
-        counts.update(reason for _, reason, _ in staged.broken)
-        total = staged.rows + len(staged.broken)
+        counts.update(reason for _, _, reason, _ in staged.bad_lines)
+        total = staged.rows + len(staged.bad_lines)
         if not counts:
             return total
         first = self._first(staged, bad, engine)
@@ -41,27 +41,33 @@ class Faults:
         self.examples += first
         return total
 
-    def _first(self, staged: Staged, bad: ir.Table, engine: Engine) -> list[BadRow]:
+    def _first(self, staged: Staged | StagedFiles, bad: ir.Table, engine: Engine) -> list[BadRow]:
         """The first rows of every reason, in file order."""
         rank = ibis.row_number().over(group_by=bad.fault, order_by=bad.n)
         ranked = bad.select("fault", "value", "n", rank=rank)
         found = engine.to_arrow(ranked.filter(ranked["rank"] < self.limits.examples)).to_pylist()
-        rows = [(staged.row(one["n"]), one["fault"], one["value"]) for one in found]
+        rows = [(*staged.place(one["n"]), one["fault"], one["value"]) for one in found]
         seen: Counter[str] = Counter()
-        for row, reason, text in staged.broken:
+        for file, row, reason, text in staged.bad_lines:
             seen[reason] += 1
             if seen[reason] <= self.limits.examples:
-                rows.append((row, reason, text[:200]))
+                rows.append((file, row, reason, text[:200]))
         return [
-            BadRow(file=staged.name, row=row, reason=reason, value=text)
-            for row, reason, text in sorted(rows, key=lambda one: one[:2])
+            BadRow(file=file, row=row, reason=reason, value=text)
+            for file, row, reason, text in sorted(rows, key=lambda one: one[:3])
         ]
 
     def _too_many(
-        self, staged: Staged, total: int, counts: Counter[str], first: list[BadRow], bad: ir.Table, engine: Engine
+        self,
+        staged: Staged | StagedFiles,
+        total: int,
+        counts: Counter[str],
+        first: list[BadRow],
+        bad: ir.Table,
+        engine: Engine,
     ) -> DataError:
         worst = counts.most_common(1)[0][0]
-        example = min((one for one in first if one.reason == worst), key=lambda one: one.row)
+        example = min((one for one in first if one.reason == worst), key=lambda one: (one.file, one.row))
         each = ", ".join(f"{reason}: {count:,}" for reason, count in counts.most_common())
         problem = f"{worst} ({example.value!r}); {sum(counts.values()):,} of {total:,} rows are bad ({each})"
         remedy = REMEDIES.get(worst, OTHER_REMEDY)
@@ -73,4 +79,4 @@ class Faults:
                 f"Unknown names: {shown}. Map each to one of {', '.join(KIND_NAMES)} or drop it, for instance "
                 f"--columns ...,event.view={names[0]['value']} or event.ignore={names[0]['value']}."
             )
-        return DataError(problem, where=f"{staged.name}, row {example.row}", remedy=remedy)
+        return DataError(problem, where=f"{example.file}, row {example.row}", remedy=remedy)

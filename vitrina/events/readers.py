@@ -19,7 +19,7 @@ from vitrina.events.publish import published
 from vitrina.events.report import Report
 from vitrina.events.schema import AVAILABILITY_FILE, CATEGORIES_FILE, EVENTS_FILE, KIND_NAMES, REPORT_FILE, TREE_FILE
 from vitrina.events.sources import Source, locate, unpack
-from vitrina.events.staging import Staged, id_is_odd, open_table, stage
+from vitrina.events.staging import RawTable, Staged, StagedFiles, id_is_odd, open_table, stage
 from vitrina.events.validation import Limits, Reading, bot_ids, judge, typed
 
 Progress = Callable[[str, float], None]
@@ -85,8 +85,8 @@ def read_into(
     tables = _read_tables(found, reading, events, folder, work, engine, faults)
     tell("done", 1.0)
     return Report(
-        source=str(found.events),
-        files=tuple(str(path) for path in (found.events, *found.properties, found.tree) if path),
+        source=found.name,
+        files=tuple(str(path) for path in (*found.events, *found.properties, found.tree) if path),
         columns=used.describe(),
         weights=used.weights,
         rows_in=rows_in,
@@ -113,30 +113,25 @@ def read_into(
 
 def _read_events(
     found: Source, columns: ColumnMap | None, work: Path, engine: LocalEngine, faults: Faults, as_of: int | None
-) -> tuple[Staged, Reading, ColumnMap, int, int]:
+) -> tuple[StagedFiles, Reading, ColumnMap, int, int]:
     """Writes work/typed.parquet: every row that is not ignored, with its fault."""
     used = columns or ColumnMap()
     wanted = {"user": used.user, "item": used.item, "timestamp": used.timestamp}
     if used.event is not None:
         wanted["event"] = used.event
-    table = open_table(
-        unpack(found.events, work), engine, wanted, f"Name your columns, for instance --columns {EXAMPLE}"
-    )
-    at = table.columns
-    select = {
-        "user": at["user"].text,
-        "item": at["item"].text,
-        "event": at["event"].text if "event" in at else "NULL::VARCHAR",
-        "time": at["timestamp"].text,
-        "number": at["timestamp"].number,
-        "instant": at["timestamp"].time,
-        "user_odd": id_is_odd(at["user"].text),
-        "item_odd": id_is_odd(at["item"].text),
-    }
-    staged = stage(table, engine, select, work / "staged.parquet")
-    if staged.rows + len(staged.broken) == 0:
+    parts: list[Staged] = []
+    for number, path in enumerate(found.events):
+        file = unpack(path, work / f"file-{number}")
+        table = open_table(file, engine, wanted, f"Name your columns, for instance --columns {EXAMPLE}")
+        offset = parts[-1].offset + parts[-1].rows if parts else 0
+        target = work / f"staged-{number}.parquet"
+        parts.append(stage(table, engine, event_columns(table), target, offset=offset))
+        if file.path != path:
+            file.path.unlink()
+    staged = StagedFiles(name=found.name, parts=parts)
+    if staged.rows + len(staged.bad_lines) == 0:
         raise DataError("the file holds no rows below the header", where=staged.name, remedy="Export the log again.")
-    raw = engine.read_parquet(staged.path)
+    raw = engine.read_parquet(staged.paths)
     reading = (
         judge(raw, staged, columns, engine)
         if staged.rows
@@ -146,8 +141,24 @@ def _read_events(
     rows = engine.read_parquet(work / "typed.parquet")
     rows_in = faults.check(staged, rows, engine)
     judged = int(engine.to_arrow(rows.aggregate(rows=rows.count()))["rows"][0].as_py())
-    staged.path.unlink()
+    for part in staged.paths:
+        part.unlink()
     return staged, reading, used, rows_in, staged.rows - judged
+
+
+def event_columns(table: RawTable) -> dict[str, str]:
+    """SQL of the staged columns of events; `table` knows the roles user, item, timestamp and perhaps event."""
+    at = table.columns
+    return {
+        "user": at["user"].text,
+        "item": at["item"].text,
+        "event": at["event"].text if "event" in at else "NULL::VARCHAR",
+        "time": at["timestamp"].text,
+        "number": at["timestamp"].number,
+        "instant": at["timestamp"].time,
+        "user_odd": id_is_odd(at["user"].text),
+        "item_odd": id_is_odd(at["item"].text),
+    }
 
 
 def _keep(work: Path, target: Path, engine: LocalEngine, limits: Limits) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Finds the files of a log and unpacks them: a folder, a zip of several files, or one file; plain, .gz or .zip."""
+"""Finds the files of a log and unpacks them: a folder (its events whole or by days), a zip of several files, or one
+file; plain, .gz or .zip."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 DATA_SUFFIXES = CSV_SUFFIXES + PARQUET_SUFFIXES + JSON_SUFFIXES
 PACKED_SUFFIXES = (".gz", ".zip")
+EVENTS = "events"
 UNPACK_AGAIN = "Copy or download it again; a transfer that stopped halfway looks like this."
 
 
@@ -30,9 +32,10 @@ class DataFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """The files of one log, still packed."""
+    """The files of one log, still packed; `name` is what the caller knows its events by."""
 
-    events: Path
+    events: tuple[Path, ...]
+    name: str
     properties: tuple[Path, ...] = ()
     tree: Path | None = None
 
@@ -44,7 +47,7 @@ def locate(source: Path, work: Path) -> Source:
     if source.is_file():
         members = _zip_members(source) if zipfile.is_zipfile(source) else []
         if len(members) < 2:
-            return Source(events=source)
+            return Source(events=(source,), name=str(source))
         return _locate_in(_unzip_all(source, members, work / "archive"), str(source))
     return _locate_in(source, str(source))
 
@@ -65,6 +68,10 @@ def _locate_in(folder: Path, shown: str) -> Source:
         raise DataError("item_properties is there whole and in parts", where=shown, remedy="Keep one of them.")
     if len(halves) == 1:
         raise DataError(f"only {halves[0].name} of two parts is there", where=shown, remedy="Add the other part.")
+    tree = by_stem.get("category_tree", [None])[0]
+    days = day_files(folder)
+    if days:
+        return Source(events=tuple(days), name=f"{shown}/{EVENTS}", properties=tuple(whole) or halves, tree=tree)
     known = {"item_properties", "item_properties_part1", "item_properties_part2", "category_tree"}
     others = [paths[0] for stem, paths in by_stem.items() if stem not in known]
     events = by_stem["events"][0] if "events" in by_stem else (others[0] if len(others) == 1 else None)
@@ -75,8 +82,12 @@ def _locate_in(folder: Path, shown: str) -> Source:
             where=shown,
             remedy="Name it events.csv (or .csv.gz, .zip, .parquet, .jsonl), or give the path of the file itself.",
         )
-    tree = by_stem.get("category_tree", [None])[0]
-    return Source(events=events, properties=tuple(whole) or halves, tree=tree)
+    return Source(events=(events,), name=str(events), properties=tuple(whole) or halves, tree=tree)
+
+
+def day_files(folder: Path) -> list[Path]:
+    """The files of a log that lies by days, `events/dt=YYYY-MM-DD/<name>`, in the order of the days."""
+    return sorted(path for path in (folder / EVENTS).glob("dt=*/*") if path.is_file() and _is_data(path))
 
 
 def unpack(path: Path, work: Path) -> DataFile:

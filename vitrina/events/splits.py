@@ -51,11 +51,6 @@ def rolling_windows(end: int, count: int, *, days: float = WINDOW_DAYS) -> tuple
     return tuple(Window(end - back * length, end - (back - 1) * length) for back in range(count, 0, -1))
 
 
-def cutoffs(end: int, count: int, *, days: float = WINDOW_DAYS) -> tuple[int, ...]:
-    """Starts of the rolling windows, oldest first."""
-    return tuple(window.start for window in rolling_windows(end, count, days=days))
-
-
 def most_windows(
     first_ts: int, last_ts: int, *, days: float = WINDOW_DAYS, history_days: float = 28, most: int = 5
 ) -> int:

@@ -42,12 +42,13 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class RawTable:
-    """A file as something that SQL can select from."""
+    """A file as something that SQL can select from; `header` gives SQL for every column by its own name."""
 
     file: DataFile
     rows: str
     columns: Mapping[str, Column]
     first_row: int
+    header: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +60,52 @@ class Staged:
     rows: int
     broken: Sequence[tuple[int, str, str]]
     first_row: int
+    offset: int = 0
 
-    def row(self, n: int) -> int:
-        """Row in the file of the n-th staged row (from 0), broken lines counted."""
+    @property
+    def paths(self) -> list[Path]:
+        return [self.path]
+
+    @property
+    def bad_lines(self) -> list[tuple[str, int, str, str]]:
+        """The broken lines as (file, row, reason, text)."""
+        return [(self.name, *line) for line in self.broken]
+
+    def place(self, n: int) -> tuple[str, int]:
+        """The file, and the row in it, of the row numbered `n`; broken lines are counted."""
         lines = [line for line, _, _ in self.broken]
-        row = n + self.first_row
-        while (shifted := n + self.first_row + bisect_right(lines, row)) != row:
+        first = n - self.offset + self.first_row
+        row = first
+        while (shifted := first + bisect_right(lines, row)) != row:
             row = shifted
-        return row
+        return self.name, row
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedFiles:
+    """Several staged files of one log; `n` counts on from file to file."""
+
+    name: str
+    parts: Sequence[Staged]
+
+    @property
+    def paths(self) -> list[Path]:
+        return [part.path for part in self.parts]
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def bad_lines(self) -> list[tuple[str, int, str, str]]:
+        return [line for part in self.parts for line in part.bad_lines]
+
+    def place(self, n: int) -> tuple[str, int]:
+        """The file, and the row in it, of the row numbered `n`."""
+        part = bisect_right([part.offset for part in self.parts], n) - 1
+        while self.parts[part].rows == 0:  # an empty file begins where the next one does
+            part -= 1
+        return self.parts[part].place(n)
 
 
 def open_table(file: DataFile, engine: LocalEngine, wanted: Mapping[str, str], remedy: str) -> RawTable:
@@ -79,11 +118,18 @@ def open_table(file: DataFile, engine: LocalEngine, wanted: Mapping[str, str], r
 
 
 def stage(
-    table: RawTable, engine: LocalEngine, select: Mapping[str, str], target: Path, *, where: str = "true"
+    table: RawTable,
+    engine: LocalEngine,
+    select: Mapping[str, str],
+    target: Path,
+    *,
+    where: str = "true",
+    offset: int = 0,
 ) -> Staged:
-    """Runs the SQL columns `select` over the file, in order, into parquet; `n` numbers the rows before `where` cuts."""
+    """Runs the SQL columns `select` over the file, in order, into parquet; `n` numbers the rows from `offset`, before
+    `where` cuts."""
     columns = ", ".join(f"{sql} AS {name}" for name, sql in select.items())
-    inner = f"SELECT {columns}, row_number() OVER () - 1 AS n FROM {table.rows}"  # noqa: S608 - names are quoted
+    inner = f"SELECT {columns}, row_number() OVER () - 1 + {offset} AS n FROM {table.rows}"  # noqa: S608 - names are quoted
     connection = engine.duckdb
     _drop_rejects(connection)
     try:
@@ -94,7 +140,9 @@ def stage(
     finally:
         _drop_rejects(connection)
     count = connection.execute(f"SELECT count(*) FROM {quoted(target)}").fetchall()[0][0]  # noqa: S608
-    staged = Staged(name=table.file.name, path=target, rows=count, broken=broken, first_row=table.first_row)
+    staged = Staged(
+        name=table.file.name, path=target, rows=count, broken=broken, first_row=table.first_row, offset=offset
+    )
     for line, reason, text in broken:
         if reason in ("a quote that does not close", "broken quoting", "the line is too long"):
             raise DataError(
@@ -108,6 +156,11 @@ def stage(
 def quoted(path: Path | str) -> str:
     """A path as an SQL string."""
     return "'" + str(path).replace("'", "''") + "'"
+
+
+def named(column: str) -> str:
+    """The name of a column as an SQL identifier."""
+    return '"' + column.replace('"', '""') + '"'
 
 
 def id_is_odd(text: str) -> str:
@@ -144,7 +197,8 @@ def _open_csv(file: DataFile, wanted: Mapping[str, str], remedy: str) -> RawTabl
         f"columns={{{names}}}, store_rejects=true, rejects_limit={MOST_REJECTS})"
     )
     columns = {role: _text_column(f"c{header.index(name)}") for role, name in wanted.items()}
-    return RawTable(file=file, rows=rows, columns=columns, first_row=2)
+    every = {name: f"c{index}" for index, name in enumerate(header)}
+    return RawTable(file=file, rows=rows, columns=columns, first_row=2, header=every)
 
 
 def _open_parquet(file: DataFile, engine: LocalEngine, wanted: Mapping[str, str], remedy: str) -> RawTable:
@@ -155,8 +209,9 @@ def _open_parquet(file: DataFile, engine: LocalEngine, wanted: Mapping[str, str]
         raise _unreadable(file, error) from error
     types = {str(name): str(kind) for name, kind, *_ in described}
     _require(list(types), wanted, file.name, remedy)
-    columns = {role: _typed_column('"' + name.replace('"', '""') + '"', types[name]) for role, name in wanted.items()}
-    return RawTable(file=file, rows=rows, columns=columns, first_row=1)
+    every = {name: named(name) for name in types}
+    columns = {role: _typed_column(every[name], types[name]) for role, name in wanted.items()}
+    return RawTable(file=file, rows=rows, columns=columns, first_row=1, header=every)
 
 
 def _typed_column(raw: str, kind: str) -> Column:
@@ -185,9 +240,9 @@ def _open_json(file: DataFile, engine: LocalEngine, wanted: Mapping[str, str], r
     except duckdb.Error as error:
         raise _unreadable(file, error) from error
     _require(found, wanted, file.name, remedy)
-    paths = {role: quoted('$."' + name.replace('"', '\\"') + '"') for role, name in wanted.items()}
-    columns = {role: _text_column(f"(json ->> {path})") for role, path in paths.items()}
-    return RawTable(file=file, rows=rows, columns=columns, first_row=1)
+    every = {name: "(json ->> " + quoted('$."' + name.replace('"', '\\"') + '"') + ")" for name in found}
+    columns = {role: _text_column(every[name]) for role, name in wanted.items()}
+    return RawTable(file=file, rows=rows, columns=columns, first_row=1, header=every)
 
 
 def _require(header: list[str], wanted: Mapping[str, str], where: str, remedy: str) -> None:

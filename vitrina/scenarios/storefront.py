@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vitrina.events.splits import Window
     from vitrina.features.shop import Shop
     from vitrina.recommend.two_stage import TwoStage
+    from vitrina.registry.registry import RunRecord
 
 _HERE = "vitrina.scenarios.storefront"
 _LOG = "vitrina.scenarios.event_log"
@@ -308,7 +309,7 @@ def register(run: Run) -> dict[str, Any]:
             run, shop, spec, winner, tables, as_of=shop.as_of, verdict=verdict, scratch=Path(scratch)
         )
         digest = content_digest(folder, without=("metrics",))  # whom it was compared with is no part of it
-        version = _registered_before(run, digest)
+        version = _registered_before(run, digest, record)
         if version is None:
             version = run.registry.register(folder, record).version
             run.note(f"Registered version {version}: {winner}")
@@ -321,13 +322,22 @@ def register(run: Run) -> dict[str, Any]:
     return found
 
 
-def _registered_before(run: Run, digest: str) -> str | None:
-    """The version that the last `register` made, if it holds this content and is still there."""
-    if not run.objects.exists(run.key("registered.json")):
+def _registered_before(run: Run, digest: str, record: RunRecord) -> str | None:
+    """The version that holds this content already: what the last `register` made, or the newest of all, whose
+    `register` may have been killed before it wrote that down."""
+    from vitrina.registry.model_format import content_digest
+
+    versions = run.registry.versions()
+    if run.objects.exists(run.key("registered.json")):
+        last = json.loads(run.objects.get_bytes(run.key("registered.json")))
+        if last.get("content") == digest and any(one.version == last["version"] for one in versions):
+            return str(last["version"])
+    if not versions or versions[0].metrics != record.written_metrics():
         return None
-    last = json.loads(run.objects.get_bytes(run.key("registered.json")))
-    known = last.get("content") == digest and any(one.version == last["version"] for one in run.registry.versions())
-    return last["version"] if known else None
+    with tempfile.TemporaryDirectory() as scratch:
+        run.registry.fetch(versions[0].version, Path(scratch) / "model")
+        same = content_digest(Path(scratch) / "model", without=("metrics",)) == digest
+    return versions[0].version if same else None
 
 
 def publish(run: Run) -> dict[str, Any]:

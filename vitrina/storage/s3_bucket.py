@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vitrina.errors import ConfigError, DataError, StoreError
 
@@ -18,6 +19,8 @@ MULTIPART_BYTES = 64 << 20
 PART_BYTES = 16 << 20
 PIECE_BYTES = 1 << 20
 LONGEST_PAUSE = 20.0
+THREADS = 4
+T = TypeVar("T")
 ABSENT = ("NoSuchKey", "404", "NotFound")
 REFUSED = {
     "NoSuchBucket": "there is no such bucket. Create it, or correct VITRINA_OBJECTS_URI or VITRINA_EVENTS_URI",
@@ -51,6 +54,10 @@ class Stored:
     modified: datetime
 
 
+class _NoAnswerError(StoreError):
+    """The store may answer when it is asked again."""
+
+
 class Bucket:
     """The objects of `bucket` below `prefix`. Safe for threads.
 
@@ -74,35 +81,34 @@ class Bucket:
 
     def get(self, key: str) -> bytes | None:
         """A small object, None when there is none."""
-        with self._told(key):
-            for pause in self._pauses():
-                try:
-                    answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
-                    return bytes(answer["Body"].read())
-                except self._error as error:
-                    if _code(error) in ABSENT:
-                        return None
-                    raise
-                except self._broken:
-                    if pause is None:
-                        raise
-                    time.sleep(pause)
-        return None
+
+        def ask() -> bytes | None:
+            try:
+                return bytes(self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read())
+            except self._error as error:
+                if _code(error) in ABSENT:
+                    return None
+                raise
+
+        return self._patiently(key, ask)
 
     def put(self, key: str, content: bytes) -> None:
         """Writes a small object whole."""
-        with self._told(key):
-            self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=content)
+        self._patiently(key, lambda: self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=content))
 
     def upload(self, path: Path, key: str, metadata: Mapping[str, str] | None = None) -> None:
         """Writes a file, a large one in parts that are sent side by side and appear together."""
         from boto3.s3.transfer import TransferConfig
 
         several = TransferConfig(multipart_threshold=MULTIPART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=4)
-        with self._told(key), path.open("rb") as file:
-            self._client.upload_fileobj(
-                file, self.bucket, self.prefix + key, ExtraArgs={"Metadata": dict(metadata or {})}, Config=several
-            )
+
+        def send() -> None:
+            with path.open("rb") as file:
+                self._client.upload_fileobj(
+                    file, self.bucket, self.prefix + key, ExtraArgs={"Metadata": dict(metadata or {})}, Config=several
+                )
+
+        self._patiently(key, send)
 
     def download(self, key: str, path: Path, size: int) -> None:
         """Writes an object of `size` bytes to `path`, going on after what is there already; the content is not checked.
@@ -110,82 +116,93 @@ class Bucket:
         `DataError` when there is no such object, or it is shorter.
         """
         path.touch()
-        with self._told(key):
-            for pause in self._pauses():
-                have = path.stat().st_size
-                if have >= size:
-                    return
-                try:
-                    self._append(key, path, have)
-                except self._error as error:
-                    if _code(error) in (*ABSENT, "InvalidRange", "416"):
-                        raise DataError(
-                            "the object is missing or too short", where=self.uri(key), remedy="Write it again"
-                        ) from error
+
+        def go_on() -> None:
+            have = path.stat().st_size
+            if have >= size:
+                return
+            try:
+                self._append(key, path, have)
+            except self._error as error:
+                if _code(error) not in (*ABSENT, "InvalidRange", "416"):
                     raise
-                except self._broken:
-                    if pause is None:
-                        raise
-                    time.sleep(pause)
-                    continue
-                if path.stat().st_size == have:
-                    raise DataError("the object is too short", where=self.uri(key), remedy="Write it again")
+                raise self._too_short(key) from error
+            if path.stat().st_size < size:
+                raise self._too_short(key)
+
+        self._patiently(key, go_on)
 
     def metadata(self, key: str) -> dict[str, str]:
         """What `upload` was told to keep beside an object."""
-        with self._told(key):
-            return dict(self._client.head_object(Bucket=self.bucket, Key=self.prefix + key)["Metadata"])
+        return self._patiently(
+            key, lambda: dict(self._client.head_object(Bucket=self.bucket, Key=self.prefix + key)["Metadata"])
+        )
 
     def stored(self, prefix: str = "", *, most: int | None = None) -> tuple[list[Stored], datetime]:
         """The objects whose keys begin with `prefix`, sorted by key, and the time that it is for the store."""
         found: list[Stored] = []
         more: dict[str, Any] = {"MaxKeys": most} if most else {}
-        with self._told(prefix):
-            while True:
-                page = self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + prefix, **more)
-                found += [
-                    Stored(
-                        key=one["Key"][len(self.prefix) :],
-                        size=one["Size"],
-                        etag=one["ETag"].strip('"'),
-                        modified=one["LastModified"],
-                    )
-                    for one in page.get("Contents", [])
-                ]
-                if most or not page.get("IsTruncated"):
-                    break
-                more = {"ContinuationToken": page["NextContinuationToken"]}
+        while True:
+            page = self._page(prefix, more)
+            found += [
+                Stored(
+                    key=one["Key"][len(self.prefix) :],
+                    size=one["Size"],
+                    etag=one["ETag"].strip('"'),
+                    modified=one["LastModified"],
+                )
+                for one in page.get("Contents", [])
+            ]
+            if most or not page.get("IsTruncated"):
+                break
+            more = {"ContinuationToken": page["NextContinuationToken"]}
         return sorted(found, key=lambda one: one.key), _date(page)
 
     def top(self) -> tuple[list[str], list[str]]:
         """The keys directly below the prefix, and the first names of the keys further below."""
-        keys: list[str] = []
-        names: list[str] = []
-        with self._told(""):
+
+        def ask() -> tuple[list[str], list[str]]:
+            keys: list[str] = []
+            names: list[str] = []
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=self.prefix, Delimiter="/"
             )
             for page in pages:
                 keys += [one["Key"][len(self.prefix) :] for one in page.get("Contents", [])]
                 names += [one["Prefix"][len(self.prefix) : -1] for one in page.get("CommonPrefixes", [])]
-        return keys, names
+            return keys, names
+
+        return self._patiently("", ask)
 
     def delete(self, keys: list[str]) -> None:
         """Removes objects; those that are not there are none to remove."""
-        with self._told(keys[0] if keys else ""):
-            for begin in range(0, len(keys), 1000):
-                batch = [{"Key": self.prefix + key} for key in keys[begin : begin + 1000]]
-                answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
-                for fault in answer.get("Errors", []):
-                    raise StoreError(f"{self.where}: {fault['Key']} cannot be removed ({fault['Message']})")
+        for begin in range(0, len(keys), 1000):
+            batch = [{"Key": self.prefix + key} for key in keys[begin : begin + 1000]]
+            for fault in self._patiently(batch[0]["Key"], partial(self._delete, batch)):
+                raise StoreError(f"{self.where}: {fault['Key']} cannot be removed ({fault['Message']})")
 
     def drop_unfinished(self, prefix: str, before: datetime) -> None:
         """Forgets the parts of large uploads below `prefix` that were begun before a time and never finished."""
-        with self._told(prefix):
+
+        def drop() -> None:
             found = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.prefix + prefix)
             for one in found.get("Uploads", []):
                 if one["Initiated"] < before:
                     self._client.abort_multipart_upload(Bucket=self.bucket, Key=one["Key"], UploadId=one["UploadId"])
+
+        self._patiently(prefix, drop)
+
+    def _page(self, prefix: str, more: Mapping[str, Any]) -> dict[str, Any]:
+        return self._patiently(
+            prefix, lambda: self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + prefix, **more)
+        )
+
+    def _delete(self, batch: list[dict[str, str]]) -> list[dict[str, str]]:
+        answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
+        return list(answer.get("Errors", []))
+
+    def _too_short(self, key: str) -> DataError:
+        return DataError("the object is missing or too short", where=self.uri(key), remedy="Write it again")
 
     def _append(self, key: str, path: Path, have: int) -> None:
         part = {"Range": f"bytes={have}-"} if have else {}
@@ -194,11 +211,16 @@ class Bucket:
             for piece in answer["Body"].iter_chunks(PIECE_BYTES):
                 file.write(piece)
 
-    def _pauses(self) -> Iterator[float | None]:
-        """A pause in seconds after each attempt; None after the last."""
+    def _patiently(self, key: str, work: Callable[[], T]) -> T:
+        """What the work gives; it is done again, after growing pauses, while the store does not answer."""
         for attempt in range(self.access.attempts - 1):
-            yield min(0.5 * 2**attempt, LONGEST_PAUSE)
-        yield None
+            try:
+                with self._told(key):
+                    return work()
+            except _NoAnswerError:
+                time.sleep(min(0.5 * 2**attempt, LONGEST_PAUSE))
+        with self._told(key):
+            return work()
 
     @cached_property
     def _client(self) -> Any:
@@ -216,7 +238,7 @@ class Bucket:
                 config=Config(
                     connect_timeout=access.connect_seconds,
                     read_timeout=access.read_seconds,
-                    retries={"mode": "standard", "total_max_attempts": access.attempts},
+                    retries={"mode": "standard", "total_max_attempts": 2},
                     max_pool_connections=16,
                     s3={"addressing_style": "path"} if access.endpoint else {},
                     response_checksum_validation="when_required",
@@ -233,14 +255,6 @@ class Bucket:
 
         return ClientError
 
-    @property
-    def _broken(self) -> tuple[type[Exception], ...]:
-        """What a connection that breaks in the middle of an answer raises."""
-        from botocore.exceptions import HTTPClientError, IncompleteReadError, ResponseStreamingError
-        from urllib3.exceptions import HTTPError
-
-        return (HTTPClientError, IncompleteReadError, ResponseStreamingError, HTTPError, ConnectionError)
-
     @contextmanager
     def _told(self, key: str) -> Iterator[None]:
         from botocore.exceptions import BotoCoreError
@@ -252,15 +266,32 @@ class Bucket:
             code = _code(error)
             if code in REFUSED:
                 raise ConfigError(f"{self.where}: {REFUSED[code]}") from error
-            raise StoreError(f"{self.where}: refuses {key!r} ({error}). See the log of the store") from error
+            kind = _NoAnswerError if _status(error) >= 500 else StoreError
+            raise kind(f"{self.where}: refuses {key!r} ({error}). See the log of the store") from error
         except (BotoCoreError, HTTPError, ConnectionError) as error:
-            raise StoreError(
+            raise _NoAnswerError(
                 f"{self.where}: does not answer ({error}). Start it, or correct VITRINA_S3_ENDPOINT"
             ) from error
 
 
+def side_by_side(work: Callable[[str], None], over: Iterable[str]) -> None:
+    """Does the work for every name, a few at a time; the first error ends it."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        pending = [pool.submit(work, name) for name in over]
+        try:
+            for one in pending:
+                one.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
 def _code(error: Exception) -> str:
     return str(error.response["Error"]["Code"])  # type: ignore[attr-defined]  # only called with a ClientError
+
+
+def _status(error: Exception) -> int:
+    return int(error.response["ResponseMetadata"]["HTTPStatusCode"])  # type: ignore[attr-defined]  # as above
 
 
 def _date(answer: Mapping[str, Any]) -> datetime:

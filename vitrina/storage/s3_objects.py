@@ -12,8 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -22,10 +21,9 @@ from vitrina.errors import ConfigError, DataError
 from vitrina.storage.building import building, claimed, clear_dead, locked
 from vitrina.storage.manifest import FolderManifest, Name, read_manifest, starts_like_one
 from vitrina.storage.objects import REMEDY, check_key
-from vitrina.storage.s3_bucket import Bucket, S3Access
+from vitrina.storage.s3_bucket import Bucket, S3Access, side_by_side
 
 GRACE = timedelta(hours=24)
-THREADS = 4
 KEPT = 2
 UNUSED_SECONDS = 14 * 24 * 3600
 
@@ -182,7 +180,7 @@ class S3Objects:
         stored, now = self._bucket.stored(contents)
         there = {one.key: one.size for one in stored if now - one.modified < self._grace / 2}
         paths = {contents + file.sha256: (folder / path, file.size) for path, file in manifest.files.items()}
-        _side_by_side(
+        side_by_side(
             lambda blob: self._bucket.upload(paths[blob][0], blob),
             [blob for blob, (_, size) in paths.items() if there.get(blob) != size],
         )
@@ -217,7 +215,7 @@ class S3Objects:
                 remedy="Delete that object, then run the step that writes it again",
             )
 
-        _side_by_side(fetch, manifest.files)
+        side_by_side(fetch, manifest.files)
 
     def _home(self, key: str) -> Path:
         home = self._cache / check_key(key).replace("/", "~")
@@ -247,15 +245,3 @@ class S3Objects:
 
 def _contents(key: str) -> str:
     return f".folders/{key.replace('/', '~')}/"
-
-
-def _side_by_side(work: Callable[[str], None], over: Iterable[str]) -> None:
-    """Does the work for every name, a few at a time; the first error ends it."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        pending = [pool.submit(work, name) for name in over]
-        try:
-            for one in pending:
-                one.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

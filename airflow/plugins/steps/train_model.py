@@ -99,15 +99,15 @@ class NewEventsOperator(VitrinaOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         found = super().execute(context)
+        if found["newest_day"] is None:
+            raise AirflowSkipException("no events lie there yet")
         told = context["inlet_events"][self.asset].ascending(False).limit(1)
         if len(told) and told[0].extra.get("fingerprint") == found["fingerprint"]:
             raise AirflowSkipException(f"nothing new: the newest day is still {found['newest_day']}")
         self.log.info("new events: the newest day is %s", found["newest_day"])
-        context["outlet_events"][self.asset].extra = {
-            "fingerprint": found["fingerprint"],
-            "newest_day": found["newest_day"],
-        }
-        return {"fingerprint": found["fingerprint"], "newest_day": found["newest_day"]}
+        told_now = {name: found[name] for name in ("fingerprint", "newest_day")}
+        context["outlet_events"][self.asset].extra = told_now
+        return told_now
 
 
 class ReportOperator(TriggerDagRunOperator):
