@@ -1,7 +1,8 @@
 """Writes the requirement files and the constraints of `uv sync`: pyproject.toml flows in, exact versions flow out.
 
 Run as `make requirements [CONSTRAINTS=FILE]`. Without a constraints file the versions of pyproject.toml's
-`[tool.uv]` hold, so only what was added or removed changes; with one, its versions are taken instead.
+`[tool.uv]` hold (for Airflow's environment those of its own file), so only what was added or removed changes; with one,
+its versions are taken instead.
 """
 
 from __future__ import annotations
@@ -12,31 +13,22 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-HEADER = "# Made by `make requirements` from pyproject.toml ({extras}); do not edit.\n"
+HEADER = "# Made by `make requirements` from {source}; do not edit.\n"
 FILES = {
     "requirements.txt": ("serve", "pipeline"),
     "requirements-serve.txt": ("serve",),
     "requirements-dev.txt": ("serve", "pipeline", "dev"),
 }
+AIRFLOW = ROOT / "requirements" / "airflow.txt"
 EVERYTHING = ("serve", "pipeline", "spark", "reviews", "dev")
 # What torch pulls in for GPUs follows from torch's own exact pins.
 FOLLOWS_TORCH = ("cuda-", "nvidia-", "triton==")
 PINNED_BLOCK = re.compile(r"(?<=^constraint-dependencies = \[\n).*?(?=^\])", re.MULTILINE | re.DOTALL)
 
 
-def resolve(extras: tuple[str, ...], constraints: Path | None) -> str:
+def resolve(source: str, extras: tuple[str, ...], constraints: Path | None) -> str:
     """Exact versions, one a line, for Python 3.11 and later on every platform."""
-    command = [
-        sys.executable,
-        "-m",
-        "uv",
-        "pip",
-        "compile",
-        "pyproject.toml",
-        "--universal",
-        "--python-version",
-        "3.11",
-    ]
+    command = [sys.executable, "-m", "uv", "pip", "compile", source, "--universal", "--python-version", "3.11"]
     command += ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
     command += [part for extra in extras for part in ("--extra", extra)]
     if constraints is not None:
@@ -45,12 +37,14 @@ def resolve(extras: tuple[str, ...], constraints: Path | None) -> str:
 
 
 def main(constraints: Path | None) -> None:
-    texts = {name: resolve(extras, constraints) for name, extras in FILES.items()}
-    pins = [line.split(" ;")[0] for line in resolve(EVERYTHING, constraints).splitlines()]
+    texts = {name: resolve("pyproject.toml", extras, constraints) for name, extras in FILES.items()}
+    airflow = resolve("requirements/airflow.in", (), constraints or AIRFLOW)
+    pins = [line.split(" ;")[0] for line in resolve("pyproject.toml", EVERYTHING, constraints).splitlines()]
     block = "".join(f'    "{pin}",\n' for pin in pins if not pin.startswith(FOLLOWS_TORCH))
     for name, text in texts.items():
-        header = HEADER.format(extras=", ".join(("core", *FILES[name])))
+        header = HEADER.format(source=f"pyproject.toml ({', '.join(('core', *FILES[name]))})")
         (ROOT / name).write_text(header + text, encoding="utf-8")
+    AIRFLOW.write_text(HEADER.format(source="requirements/airflow.in") + airflow, encoding="utf-8")
     project = ROOT / "pyproject.toml"
     described = project.read_text(encoding="utf-8")
     project.write_text(PINNED_BLOCK.sub(lambda _: block, described, count=1), encoding="utf-8")

@@ -1,0 +1,65 @@
+"""Messages over real HTTP: each arrives once, and Telegram's moods touch no training."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from airflow_server import wait
+from telegram_server import TOKEN
+
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(900)]
+
+
+def test_telegram_may_be_down_during_a_run_and_hears_of_it_once_afterwards(planted, told) -> None:
+    planted.telegram.stop()
+    try:
+        run_id = planted.airflow.trigger("planted")
+        assert planted.airflow.finish("planted", run_id) == "success"
+        assert planted.airflow.tasks("planted", run_id)["report"] == "success"
+        assert planted.telegram.of(run_id) == []
+    finally:
+        planted.telegram.start()
+    assert f"/runs/{run_id}" in told(run_id).text
+
+
+def test_a_slow_telegram_delays_no_run_and_hears_it_once(planted, told) -> None:
+    planted.telegram.mode, planted.telegram.delay = "slow", 30.0
+    run_id = planted.airflow.trigger("planted")
+    told(run_id)  # taken, and not answered for a while
+    taken = time.monotonic()
+    another = planted.airflow.trigger("planted")
+    assert planted.airflow.finish("planted", another) == "success"
+    planted.telegram.mode = "ok"
+    told(another)
+    wait(lambda: settled(planted), 120, lambda: str(planted.airflow.runs("telegram")))
+    assert time.monotonic() - taken >= planted.telegram.delay
+    assert len(planted.telegram.of(run_id)) == len(planted.telegram.of(another)) == 1
+
+
+def test_busy_telegram_is_asked_again_when_it_said(planted) -> None:
+    telegram = planted.telegram
+    telegram.mode, telegram.retry_after = "busy", 8
+    begun = len(telegram.asked)
+    planted.airflow.trigger("telegram", text="one that waits")
+    wait(lambda: len(telegram.asked) >= begun + 2, 120, lambda: str(telegram.asked))  # getMe, sendMessage
+    refused = telegram.asked[begun + 1][0]
+    telegram.mode = "ok"
+    wait(lambda: len(telegram.of("one that waits")) == 1, 120, lambda: str(planted.airflow.runs("telegram")))
+    assert telegram.of("one that waits")[0].at - refused >= telegram.retry_after
+
+
+def test_a_refused_message_fails_at_once_and_never_shows_the_token(planted) -> None:
+    planted.telegram.mode = "refuse"
+    run_id = planted.airflow.trigger("telegram", text="to nobody")
+    assert planted.airflow.finish("telegram", run_id) == "failed"
+    assert planted.airflow.tries("telegram", run_id, "send") == 1
+    log = planted.airflow.log("telegram", run_id, "send")
+    assert "chat not found" in log
+    assert TOKEN not in log
+    assert TOKEN not in planted.airflow.said()
+
+
+def settled(planted) -> bool:
+    """Whether every message has been answered."""
+    return all(one["state"] in ("success", "failed") for one in planted.airflow.runs("telegram"))
