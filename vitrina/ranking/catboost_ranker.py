@@ -32,6 +32,10 @@ class FittedRanker:
     curve: npt.NDArray[np.float64]
     importance: Mapping[str, float]
 
+    def as_json(self) -> dict[str, Any]:
+        """How it was found, ready for JSON."""
+        return {"loss": self.loss, "ndcg": dict(self.ndcg), "importance": dict(self.importance)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class CatBoostRanker:

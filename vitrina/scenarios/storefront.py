@@ -188,10 +188,7 @@ def ranker(run: Run) -> dict[str, Any]:
             with run.writing("ranker") as folder:
                 write_model(folder, arrays={}, files={}, meta={"learned": False, "why": str(error)})
             return {"learned": False, "why": str(error)}
-    rankers = {
-        name: {"loss": fitted.loss, "ndcg": dict(fitted.ndcg), "importance": dict(fitted.importance)}
-        for name, fitted in trained.rankers.items()
-    }
+    rankers = {name: fitted.as_json() for name, fitted in trained.rankers.items()}
     meta = {"learned": True, "rankers": rankers, "groups": trained.groups, "cuts": list(trained.cuts)}
     arrays = trained.trees._asdict() | {f"curve_{name}": fitted.curve for name, fitted in trained.rankers.items()}
     with tempfile.TemporaryDirectory() as scratch, run.writing("ranker") as folder:
