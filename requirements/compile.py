@@ -1,7 +1,7 @@
 """Writes the requirement files and the constraints of `uv sync`: pyproject.toml flows in, exact versions flow out.
 
 Run as `make requirements [CONSTRAINTS=FILE]`. Without a constraints file the versions of pyproject.toml's
-`[tool.uv]` hold (for Airflow's environment those of its own file), so only what was added or removed changes; with one,
+`[tool.uv]` hold (for Airflow and the MLflow server those of their own files), so only what was added or removed changes; with one,
 its versions are taken instead.
 """
 
@@ -19,7 +19,11 @@ FILES = {
     "requirements-serve.txt": ("serve",),
     "requirements-dev.txt": ("serve", "pipeline", "dev"),
 }
-AIRFLOW = ROOT / "requirements" / "airflow.txt"
+# Environments that Vitrina's own is not part of; without a constraints file each keeps the versions that it has.
+APART = {
+    "requirements/airflow.in": ROOT / "requirements" / "airflow.txt",
+    "mlflow_server/requirements.in": ROOT / "mlflow_server" / "requirements.txt",
+}
 EVERYTHING = ("serve", "pipeline", "spark", "reviews", "dev")
 # What torch pulls in for GPUs follows from torch's own exact pins.
 FOLLOWS_TORCH = ("cuda-", "nvidia-", "triton==")
@@ -38,13 +42,14 @@ def resolve(source: str, extras: tuple[str, ...], constraints: Path | None) -> s
 
 def main(constraints: Path | None) -> None:
     texts = {name: resolve("pyproject.toml", extras, constraints) for name, extras in FILES.items()}
-    airflow = resolve("requirements/airflow.in", (), constraints or AIRFLOW)
+    apart = {source: resolve(source, (), constraints or compiled) for source, compiled in APART.items()}
     pins = [line.split(" ;")[0] for line in resolve("pyproject.toml", EVERYTHING, constraints).splitlines()]
     block = "".join(f'    "{pin}",\n' for pin in pins if not pin.startswith(FOLLOWS_TORCH))
     for name, text in texts.items():
         header = HEADER.format(source=f"pyproject.toml ({', '.join(('core', *FILES[name]))})")
         (ROOT / name).write_text(header + text, encoding="utf-8")
-    AIRFLOW.write_text(HEADER.format(source="requirements/airflow.in") + airflow, encoding="utf-8")
+    for source, compiled in APART.items():
+        compiled.write_text(HEADER.format(source=source) + apart[source], encoding="utf-8")
     project = ROOT / "pyproject.toml"
     described = project.read_text(encoding="utf-8")
     project.write_text(PINNED_BLOCK.sub(lambda _: block, described, count=1), encoding="utf-8")

@@ -3,7 +3,12 @@
 set -eu
 
 if [ -n "$(ls -A /seed)" ]; then
-  exec vitrina upload --data /seed --to "$VITRINA_EVENTS_URI" # does nothing for what is there already
+  data=/seed
+  if [ -e /seed/columns.yaml ]; then # a log with its own columns: one file beside their names
+    set -- --columns /seed/columns.yaml
+    data=/seed/$(ls /seed | grep -vx columns.yaml | head -1)
+  fi
+  exec vitrina upload --data "$data" --to "$VITRINA_EVENTS_URI" "$@" # does nothing for what is there already
 fi
 days=$(vitrina events --json | python -c 'import json, sys; print(len(json.load(sys.stdin)["days"]))')
 if [ "$days" -gt 0 ]; then

@@ -30,7 +30,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.>}\])*~-])/(root|home|work|tmp)/\w")
 # Inside an image a path belongs to the image, not to a machine.
 IMAGE_FILE = re.compile(r"(^|/)(Dockerfile[^/]*|docker-compose[^/]*\.yaml|nginx\.conf)$|^stack/")
 ADDRESS = re.compile(r"https?://|file:|--(extra-)?index-url|--find-links|--trusted-host|(^|\s)-[if]\s", re.MULTILINE)
-SETTING = re.compile(r"\bVITRINA_[A-Z][A-Z_]*[A-Z]\b")
+SETTING = re.compile(r"\bVITRINA_[A-Z][A-Z0-9_]*[A-Z]\b")
 MARKDOWN_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
 CODE_BLOCK = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 

@@ -280,7 +280,7 @@ def main() -> None:
 
     signal.signal(signal.SIGINT, interrupt)
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, obj=os.environ)
     except typer.TyperException as error:
         _report("UsageError", error.format_message())
         error.show()  # type: ignore[attr-defined]  # whatever typer raises on usage can show itself

@@ -1,8 +1,7 @@
-"""The verbs of the command line that are about logs of events."""
+"""The verbs of the command line that are about logs of events; the context holds the environment."""
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +38,7 @@ def generate(
 
 
 def upload(
+    context: typer.Context,
     data: Annotated[Path, typer.Option("--data", help="Folder in RetailRocket's layout, a zip of it, or one file.")],
     to: Annotated[
         str | None,
@@ -56,7 +56,7 @@ def upload(
     if to is None:
         raise ConfigError("it is not said where to. Name it: --to s3://BUCKET/prefix")
     reporter = Reporter(quiet=as_json)
-    place = open_raw_events(to, access=access_from(os.environ))
+    place = open_raw_events(to, access=access_from(context.obj))
     with reporter, LocalEngine() as engine:
         reporter.begin("upload")
         begun = time.perf_counter()
@@ -65,12 +65,12 @@ def upload(
     show_json({"to": to, **result}, plain=as_json)
 
 
-def events(data: options.Data = None, as_json: options.AsJson = False) -> None:
+def events(context: typer.Context, data: options.Data = None, as_json: options.AsJson = False) -> None:
     """Tell which days of raw events lie there, without fetching them; the fingerprint changes when anything does."""
     from vitrina.events.raw_events import Listing, open_raw_events
     from vitrina.storage.opening import access_from
 
     if data is None:
         raise ConfigError("it is not said where the events lie. Name it: --data s3://BUCKET/prefix")
-    listing = Listing.of(open_raw_events(data, access=access_from(os.environ)).files())
+    listing = Listing.of(open_raw_events(data, access=access_from(context.obj)).files())
     show_json({"data": data, "days": list(listing.days), **listing.as_json()}, plain=as_json)

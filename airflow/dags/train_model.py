@@ -27,8 +27,8 @@ baselines. If a step fails, what is served stays as it was, and the message name
 **Parameters**: `as_of` uses only events before that day; `tune` searches the hyper-parameters first; `force` promotes
 whatever the gate says.
 
-**After a failure** look at the task's log, remove the cause, and *Clear* the failed task: the run goes on from there,
-with the same end of time.
+**After a failure** look at the task's log, remove the cause, and *Clear* the failed task with what follows it: the run
+goes on from there, with the same end of time.
 """
 
 UNUSABLE = """

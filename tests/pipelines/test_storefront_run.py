@@ -31,7 +31,7 @@ def state(home: Path) -> dict[str, Any]:
         "registered": objects.get_bytes("storefront/registered.json"),
         "recall": objects.get_bytes("storefront/recall.json"),
         "data": (objects.local("storefront/prepared") / "fingerprint.txt").read_text(),
-        "lists": (objects.local("storefront/lists/current") / "lists.json").read_bytes(),
+        "lists": objects.get_bytes("storefront/lists/current"),
     }
 
 

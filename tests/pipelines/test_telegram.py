@@ -60,6 +60,15 @@ def test_a_refused_message_fails_at_once_and_never_shows_the_token(planted) -> N
     assert TOKEN not in planted.airflow.said()
 
 
+def test_without_a_token_the_log_says_that_nothing_is_sent_and_nothing_fails(planted, told) -> None:
+    run_id = planted.airflow.trigger("planted")
+    assert planted.airflow.finish("planted", run_id) == "success"
+    told(run_id)
+    said = planted.airflow.command("tasks", "test", "planted", "report", run_id, without=["VITRINA_TELEGRAM_TOKEN"])
+    assert "No message is sent: VITRINA_TELEGRAM_TOKEN" in said
+    assert len(planted.telegram.of(run_id)) == 1
+
+
 def settled(planted) -> bool:
     """Whether every message has been answered."""
     return all(one["state"] in ("success", "failed") for one in planted.airflow.runs("telegram"))

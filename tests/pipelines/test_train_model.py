@@ -103,7 +103,7 @@ def test_a_failed_run_goes_on_where_it_stopped_once_it_is_cleared(planted, told)
     assert airflow.tries("planted", run_id, "second") == 2
     assert "the registry &lt;is&gt; out of reach &amp; says so" in told(run_id).text
     (planted.orders / "second").unlink()
-    airflow.clear("planted", run_id)
+    airflow.clear("planted", run_id, "second")
     wait(lambda: airflow.run("planted", run_id)["state"] != "failed", 60, lambda: "still failed")
     assert airflow.finish("planted", run_id) == "success"
     assert airflow.tries("planted", run_id, "first") == 1

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,19 +87,21 @@ class Airflow:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def command(self, *arguments: str) -> str:
-        """Runs `airflow ARGUMENTS`; gives what it printed."""
-        return self._printed(str(self._bin / "airflow"), *arguments)
+    def command(self, *arguments: str, without: Collection[str] = ()) -> str:
+        """Runs `airflow ARGUMENTS`, without some variables of the environment; gives what it printed."""
+        return self._printed(str(self._bin / "airflow"), *arguments, without=without)
 
     def python(self, code: str) -> str:
         """Runs Python code in Airflow's environment; gives what it printed."""
         return self._printed(str(self._bin / "python"), "-c", code)
 
-    def _printed(self, *command: str) -> str:
-        run = {"env": self._environment, "cwd": self.folder, "timeout": 180}
-        done = subprocess.run(command, capture_output=True, text=True, **run)  # type: ignore[call-overload]
+    def _printed(self, *command: str, without: Collection[str] = ()) -> str:
+        environment = {name: value for name, value in self._environment.items() if name not in without}
+        done = subprocess.run(
+            command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=180, check=False
+        )
         assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
-        return str(done.stdout)
+        return done.stdout
 
     def ask(self, method: str, path: str, **content: Any) -> Any:
         """One call of Airflow's public API; the answer's JSON."""
@@ -158,17 +160,17 @@ class Airflow:
         return self.ask("GET", path, params={"deserialize": True})["value"]
 
     def log(self, dag: str, run_id: str, task: str, number: int = 1) -> str:
-        """The log of one try of a task, as lines."""
+        """The log of one try of a task, a line per event with all that it carries."""
         path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances/{task}/logs/{number}"
         content = self.ask("GET", path, params={"full_content": True}, headers={"Accept": "application/json"})[
             "content"
         ]
         return "\n".join(str(one["event"]) if isinstance(one, dict) else str(one) for one in content)
 
-    def clear(self, dag: str, run_id: str) -> None:
-        """Clears the failed tasks of a run and what follows them, as the page's button does."""
-        body = {"dry_run": False, "dag_run_id": run_id, "only_failed": True, "include_downstream": True}
-        self.ask("POST", f"/dags/{dag}/clearTaskInstances", json=body | {"reset_dag_runs": True})
+    def clear(self, dag: str, run_id: str, task: str) -> None:
+        """Clears a task of a run and what follows it, as the page's button does."""
+        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task], "only_failed": False}
+        self.ask("POST", f"/dags/{dag}/clearTaskInstances", json=body | {"include_downstream": True})
 
     def said(self) -> str:
         """The end of each part's own log."""

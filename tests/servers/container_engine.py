@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,24 +39,26 @@ class EngineMissing(Exception):  # noqa: N818  a state of the machine
 
 @dataclass
 class Engine:
-    """`environment` reaches the engine; `private` when its ports lie in a network of its own; `seconds` by stage."""
+    """`environment` reaches the engine; `private` when its ports lie in a network of its own; `seconds` by stage, said
+    when it ends."""
 
     environment: dict[str, str]
     private: bool
     real_images: bool
+    say: Callable[[str], None]
     seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def find(cls) -> Engine:
+    def find(cls, say: Callable[[str], None]) -> Engine:
         """`EngineMissing` when there is neither Docker nor the tools that start an engine."""
         real = os.environ.get("VITRINA_REAL_IMAGES") == "1"
         if _answers(dict(os.environ)):
             private = (os.environ.get("DOCKER_HOST") or "").endswith("/engine/docker.sock")
-            return cls(environment=dict(os.environ), private=private, real_images=real)
+            return cls(environment=dict(os.environ), private=private, real_images=real, say=say)
         script = TOOLS / "engine.sh"
         if not script.is_file():
             raise EngineMissing(f"no docker answers, and {script} is not there to start one")
-        engine = cls(environment=dict(os.environ), private=True, real_images=real)
+        engine = cls(environment=dict(os.environ), private=True, real_images=real, say=say)
         with engine.stage("engine"):
             if shutil.which("dockerd") is None or not _has_compose():
                 engine._tool("install")
@@ -104,13 +105,13 @@ class Engine:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Notes and prints how long something took."""
+        """Notes how long something took."""
         begun = time.monotonic()
         try:
             yield
         finally:
             self.seconds[name] = time.monotonic() - begun
-            sys.__stderr__.write(f"\n[stack] {name}: {self.seconds[name]:.0f} s\n")  # type: ignore[union-attr]
+            self.say(f"{name}: {self.seconds[name]:.0f} s")
 
     def _tool(self, *arguments: str) -> str:
         return self.run(["bash", str(TOOLS / "engine.sh"), *arguments])

@@ -19,9 +19,17 @@ _seconds: dict[str, float] = {}
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
+def engine(request: pytest.FixtureRequest) -> Engine:
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    terminal = request.config.get_terminal_writer()
+
+    def say(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            terminal.line(f"\n[stack] {text}")
+            terminal.flush()
+
     try:
-        return Engine.find()
+        return Engine.find(say)
     except EngineMissing as error:
         pytest.skip(f"NO CONTAINER ENGINE: {error}")
 
@@ -41,7 +49,7 @@ def first_events(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 @pytest.fixture(scope="session")
 def stack(engine: Engine, first_events: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack, healthy, with the first events in S3 and no model yet."""
-    _seconds.clear()
+    _seconds.update(engine.seconds)
     stack = Stack(engine=engine, folder=tmp_path_factory.mktemp("stack"), tag=TAG)
     engine.seconds = _seconds
     engine.build_images(TAG)

@@ -9,7 +9,6 @@ wins is fitted to the last day.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
@@ -18,11 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitrina.scenarios.event_log import fingerprint_of
 from vitrina.scenarios.scenario import Run, Scenario, Step
+from vitrina.scenarios.storefront_tables import keep_tables, tables_at, tables_name
 
 if TYPE_CHECKING:
-    from vitrina.candidates.retrieval import Tables
     from vitrina.evaluation.report import Scores
     from vitrina.events.splits import Window
     from vitrina.features.shop import Shop
@@ -102,38 +100,10 @@ def cuts(shop: Shop) -> list[int]:
     return list(range(shop.as_of - week, first, -week))
 
 
-def tables_at(run: Run, shop: Shop, spec: TwoStage, cut: int) -> Tables:
-    """The candidate sources of one cut-off, fitted once and kept under `sources/`."""
-    import numpy as np
-
-    from vitrina.candidates.retrieval import Tables
-    from vitrina.registry.model_format import read_model, write_model
-
-    name = f"sources/{_tables_name(run, spec, cut)}"
-    if not run.objects.exists(run.key(name)):
-        fitted = spec.sources.fit(
-            shop.past(cut), shop.parent, note=lambda what: run.note(f"sources as of {_day(cut)}: {what}")
-        )
-        with run.writing(name) as folder:
-            write_model(folder, arrays=fitted._asdict(), files={}, meta={"as_of": cut})
-    arrays = read_model(run.local(name), verify=False).arrays
-    return Tables(**{name: arrays[name].view(np.ndarray) for name in Tables._fields})
-
-
-def _tables_name(run: Run, spec: TwoStage, cut: int) -> str:
-    from vitrina.candidates.retrieval import Tables
-
-    made_by = {**spec.as_json()["sources"], "taste": None}  # taste asks, and fits nothing
-    origin = f"{fingerprint_of(run)} {Tables._fields} {json.dumps(made_by, sort_keys=True)}"
-    return f"{cut}-{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
-
-
 def drop_other_tables(run: Run, shop: Shop, spec: TwoStage) -> None:
     """Removes the tables under `sources/` that no step of this recipe on this log asks for."""
-    asked = {_tables_name(run, spec, cut) for cut in (shop.as_of, *(one.start for one in windows(shop)), *cuts(shop))}
-    for key in run.objects.list(run.key("sources")):
-        if key.rpartition("/")[2] not in asked:
-            run.objects.delete(key)
+    asked = (shop.as_of, *(one.start for one in windows(shop)), *cuts(shop))
+    keep_tables(run, {tables_name(run, spec, cut) for cut in asked})
 
 
 def candidates(run: Run) -> dict[str, Any]:
@@ -342,9 +312,3 @@ def publish(run: Run) -> dict[str, Any]:
     from vitrina.scenarios.storefront_lists import publish_for
 
     return publish_for(run, list_length=LIST_LENGTH, active_days=ACTIVE_DAYS)
-
-
-def _day(ts: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(ts / 1000, UTC).strftime("%Y-%m-%d")
