@@ -26,6 +26,7 @@ from vitrina.candidates.retrieval import ANYTHING, Visit, retrieve
 from vitrina.features.history import History
 from vitrina.ranking.blocks import Visits
 from vitrina.ranking.pair_features import pair_features
+from vitrina.ranking.regimes import VISIT
 from vitrina.ranking.trees import score_columns
 from vitrina.recommend.desk import new_desk
 from vitrina.recommend.ranking_pass import joined, rank_many
@@ -70,7 +71,7 @@ def _ranked(visits, limits, desk, features, scores):  # type: ignore[no-untyped-
         if features:
             pair_features(visit, desk.tables, desk.scratch, known, desk.cand, desk.ranks, count, desk.columns)
         if scores:
-            score_columns(desk.trees, desk.columns, count, desk.leaf, desk.worth)
+            score_columns(desk.trees, VISIT, desk.columns, count, desk.leaf, desk.worth)
     return united
 
 

@@ -1,4 +1,4 @@
-"""The ranker finds the one column that decides, keeps the better loss, and its trees are the model that it stores."""
+"""The ranker finds the one column that decides, keeps the better loss, learns from all rows, and stores what serves."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from catboost import CatBoost
 
 from vitrina.ranking.catboost_ranker import CatBoostRanker, FittedRanker
 from vitrina.ranking.pair_features import FEATURES
+from vitrina.ranking.regimes import VISIT
 from vitrina.ranking.sampling import Rows
 from vitrina.ranking.trees import TOGETHER, score_columns
 
 DECIDES = FEATURES.index("session_max")
-SMALL = CatBoostRanker(iterations=40, learning_rate=0.2, depth=3)
+SMALL = CatBoostRanker(losses=("Logloss", "YetiRank"), iterations=40, learning_rate=0.2, depth=3)
 
 
 def planted(groups: int, seed: int) -> Rows:
@@ -53,7 +54,7 @@ def test_the_stored_model_is_the_one_that_serves(fitted: FittedRanker, tmp_path:
     assert model.feature_names_ == list(FEATURES)
     rows = planted(20, 3).features
     out = np.empty(len(rows))
-    score_columns(fitted.trees, rows.T.copy(), len(rows), np.empty((TOGETHER, len(rows)), np.uint8), out)
+    score_columns(fitted.trees, VISIT, rows.T.copy(), len(rows), np.empty((TOGETHER, len(rows)), np.uint8), out)
     np.testing.assert_array_equal(out, model.predict(rows, prediction_type="RawFormulaVal"))
 
 
@@ -61,6 +62,21 @@ def test_the_same_rows_give_the_same_ranker(fitted: FittedRanker) -> None:
     again = SMALL.fit(planted(300, 1), planted(80, 2))
     assert again.ndcg == fitted.ndcg and again.loss == fitted.loss
     np.testing.assert_array_equal(again.trees.leaves, fitted.trees.leaves)
+
+
+def test_the_judging_rows_are_learned_from_in_the_end() -> None:
+    """Only the validation groups show what decides; the value on them is of a model that had not seen them."""
+    noise = planted(100, 1)
+    noise.features[:, DECIDES] = np.random.default_rng(4).random(len(noise))
+    fitted = CatBoostRanker(iterations=40, learning_rate=0.2, depth=3).fit(noise, planted(300, 2))
+    assert fitted.ndcg["Logloss"] < 0.6
+    assert max(fitted.importance, key=lambda name: fitted.importance[name]) == "session_max"
+    asked = planted(50, 3)
+    out = np.empty(len(asked))
+    columns, leaf = asked.features.T.copy(), np.empty((TOGETHER, len(asked)), np.uint8)
+    score_columns(fitted.trees, VISIT, columns, len(asked), leaf, out)
+    first = out.reshape(50, 12).argmax(axis=1)
+    assert (asked.label.reshape(50, 12)[np.arange(50), first] == 1).mean() > 0.8
 
 
 def test_one_loss_can_be_asked_for(fitted: FittedRanker) -> None:

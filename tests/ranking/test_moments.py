@@ -7,7 +7,8 @@ import pytest
 
 from vitrina.events.schema import BUY, CART, DAY_MS, VIEW
 from vitrina.features.history import Histories, Moments
-from vitrina.ranking.moments import Wanted, cut_moments, visit_moments, wanted_after
+from vitrina.ranking.moments import Wanted, between_moments, cut_moments, visit_moments, wanted_after
+from vitrina.ranking.regimes import VISIT_GAP_MS
 
 DAY = DAY_MS
 LOG = [  # user, day, item, kind
@@ -100,9 +101,44 @@ def test_too_many_visits_are_drawn_by_the_seed(histories: Histories) -> None:
     assert again == drawn[3]
 
 
+def asked_between(histories: Histories, most: int = 10_000, seed: int = 0) -> tuple[Moments, Wanted]:
+    return between_moments(histories, 5 * DAY, 10 * DAY, days=4, instants=200, most=most, seed=seed)
+
+
+def test_between_visits_everybody_who_still_wants_something_is_asked(histories: Histories) -> None:
+    moments, wanted = asked_between(histories)
+    assert set(moments.users.tolist()) == {0}  # 1 and 3 want nothing more after their first cart
+    assert (moments.as_of >= 5 * DAY).all() and (moments.as_of < 9 * DAY).all()
+    assert len(np.unique(moments.as_of)) > 100
+    assert (moments.as_of - histories.ts[moments.begin] >= VISIT_GAP_MS).all()
+    for as_of, past, wish in zip(moments.as_of, past_of(histories, moments), rows_of(wanted), strict=True):
+        assert past == (
+            [11, 12, 10] if as_of <= 6 * DAY else [12, 11, 12, 10] if as_of <= 7 * DAY else [13, 12, 11, 12, 10]
+        )
+        assert wish == ([12, 14] if as_of <= 6 * DAY else [14])
+
+
+def test_the_half_hour_after_an_event_belongs_to_the_visit(histories: Histories) -> None:
+    moments, _ = between_moments(histories, 5 * DAY, 10 * DAY, days=1 / 48, instants=50, most=99, seed=0)
+    assert len(moments) == 0
+    moments, _ = between_moments(histories, 5 * DAY, 10 * DAY, days=1 / 24, instants=50, most=99, seed=0)
+    assert len(moments) > 0
+
+
+def test_times_between_visits_are_drawn_by_the_seed(histories: Histories) -> None:
+    few, _ = asked_between(histories, most=5)
+    assert 0 < len(few) <= 5
+    again, _ = asked_between(histories, most=5)
+    np.testing.assert_array_equal(few.as_of, again.as_of)
+    other, _ = asked_between(histories, most=5, seed=1)
+    assert set(other.as_of.tolist()) != set(few.as_of.tolist())
+
+
 def test_no_history_reaches_its_own_labels(histories: Histories) -> None:
     for moments, _ in (
-        cut_moments(histories, 5 * DAY, 20 * DAY), visit_moments(histories, 2 * DAY, 20 * DAY, days=20, most=99, seed=0)
+        cut_moments(histories, 5 * DAY, 20 * DAY),
+        visit_moments(histories, 2 * DAY, 20 * DAY, days=20, most=99, seed=0),
+        asked_between(histories),
     ):  # fmt: skip
         assert len(moments)
         for begin, end, as_of in zip(moments.begin, moments.end, moments.as_of, strict=True):

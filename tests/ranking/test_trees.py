@@ -10,7 +10,8 @@ import pytest
 from catboost import CatBoost, Pool
 
 from vitrina.errors import ModelFormatError
-from vitrina.ranking.trees import NO_TREES, TOGETHER, Trees, score_columns, trees_of
+from vitrina.ranking.regimes import BETWEEN, VISIT
+from vitrina.ranking.trees import NO_TREES, TOGETHER, Trees, by_regime, score_columns, trees_of
 
 FEATURES = 7
 Rows = npt.NDArray[np.float32]
@@ -47,9 +48,9 @@ def difficult(trees: Trees, rng: np.random.Generator) -> Rows:
     ).astype(np.float32)
 
 
-def scored(trees: Trees, rows: Rows) -> npt.NDArray[np.float64]:
+def scored(trees: Trees, rows: Rows, regime: int = VISIT) -> npt.NDArray[np.float64]:
     out = np.full(len(rows), np.nan)
-    score_columns(trees, rows.T.copy(), len(rows), np.empty((TOGETHER, len(rows)), np.uint8), out)
+    score_columns(trees, regime, rows.T.copy(), len(rows), np.empty((TOGETHER, len(rows)), np.uint8), out)
     return out
 
 
@@ -75,7 +76,7 @@ def test_a_row_has_the_same_score_alone_and_among_others(tmp_path: Path, rng: np
 def test_only_the_asked_rows_are_scored(tmp_path: Path) -> None:
     trees = trees_of(trained("Logloss", iterations=5), tmp_path)
     columns, out = np.zeros((FEATURES, 4), np.float32), np.full(4, 7.0)
-    score_columns(trees, columns, 2, np.empty((TOGETHER, 4), np.uint8), out)
+    score_columns(trees, BETWEEN, columns, 2, np.empty((TOGETHER, 4), np.uint8), out)
     assert (out[:2] != 7).all() and (out[2:] == 7).all()
 
 
@@ -85,6 +86,19 @@ def test_a_shrunk_model_keeps_its_scale_and_bias(tmp_path: Path, rng: np.random.
     trees = trees_of(model, tmp_path)
     rows = difficult(trees, rng)
     np.testing.assert_allclose(scored(trees, rows), model.predict(rows), rtol=1e-15)
+
+
+def test_each_regime_is_scored_by_its_own_trees(tmp_path: Path, rng: np.random.Generator) -> None:
+    near, far = trained("Logloss", iterations=30), trained("YetiRank", iterations=50, depth=3)
+    far.set_scale_and_bias(0.5, 2.0)
+    parts = [trees_of(model, tmp_path) for model in (near, far)]
+    forest = by_regime(parts)
+    rows = difficult(parts[0], rng)
+    for regime, part in ((VISIT, parts[0]), (BETWEEN, parts[1])):
+        np.testing.assert_array_equal(scored(forest, rows, regime), scored(part, rows, regime))
+        np.testing.assert_array_equal(scored(part, rows, VISIT), scored(part, rows, BETWEEN))
+    assert len(forest.split_start) - 1 == 80
+    assert (scored(forest, rows, VISIT) != scored(forest, rows, BETWEEN)).any()
 
 
 def test_no_trees_say_nothing() -> None:

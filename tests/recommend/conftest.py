@@ -104,7 +104,7 @@ def recommender(shop: Shop, trained: Trained) -> Callable[[str], Recommender]:
             ),
             tables=tables,
             taste=shop.recipe.sources.taste,
-            trees=trained.ranker.trees if ranker == "catboost" else NO_TREES,
+            trees=trained.trees if ranker == "catboost" else NO_TREES,
             mode=mode_of(ranker),
             as_of=shop.test_cut,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 
 from vitrina.candidates.retrieval import MATRICES, SOURCES
 from vitrina.errors import ModelFormatError
-from vitrina.events.schema import VIEW
+from vitrina.events.schema import DAY_MS, VIEW
 from vitrina.features.history import History
+from vitrina.ranking.trees import Trees, by_regime
 from vitrina.recommend.recommender import Recommender, Rules, mode_of
 
 Build = Callable[[str], Recommender]
@@ -46,6 +48,33 @@ def test_one_by_one_and_all_at_once_are_the_same(
         assert one.items.tolist() == items[user][items[user] >= 0].tolist()
         np.testing.assert_array_equal(one.scores, scores[user][: len(one.items)])
         assert (items[user, len(one.items) :] == -1).all()
+
+
+def test_half_an_hour_after_the_last_event_other_trees_answer(shop: Any, recommender: Build) -> None:
+    model = recommender("catboost")
+    constant = [  # one tree without a question: every candidate has the score of its regime
+        Trees(
+            feature=np.empty(0, np.int32),
+            border=np.empty(0, np.float32),
+            split_start=np.zeros(2, np.int64),
+            leaves=np.array([value]),
+            leaf_start=np.array([0, 1], np.int64),
+            spans=np.array([[0, 1], [0, 1]], np.int64),
+            scale_bias=np.array([[1.0, 0.0], [1.0, 0.0]]),
+        )
+        for value in (1.0, 2.0)
+    ]
+    model = replace(model, trees=by_regime(constant))
+    half = 30 * 60_000
+    for user in range(0, 400, 40):
+        history = shop.histories.of(user)
+        last = int(history.ts[0])
+        for gap, score in ((1, 1.0), (half - 1, 1.0), (half, 2.0), (40 * DAY_MS, 2.0)):
+            one = model.recommend(history, k=3, as_of=last + gap)
+            moments = shop.histories.at(np.array([user], np.int32), last + gap)
+            _, many = model.recommend_batch(shop.histories, moments, k=3)
+            assert one.scores.tolist() == many[0].tolist() == [score] * 3
+    assert model.recommend(History.empty(), k=3, as_of=shop.test_cut).scores.tolist() == [2.0] * 3
 
 
 def test_many_blocks_and_threads_change_nothing(shop: Any, recommender: Build) -> None:

@@ -11,7 +11,7 @@ from vitrina.candidates.retrieval import MATRICES, Tables
 from vitrina.events.ids import IdMap
 from vitrina.features.history import History
 from vitrina.features.item_columns import ITEM_FEATURES
-from vitrina.ranking.trees import Trees
+from vitrina.ranking.trees import NO_TREES
 from vitrina.recommend.model_folder import describe, pack
 from vitrina.recommend.recommender import Catalogue, Recommender, mode_of
 from vitrina.registry.mlflow_registry import MlflowRegistry
@@ -28,7 +28,6 @@ def recommender() -> Recommender:
     """Four items of one shelf; the later in the alphabet, the more popular; each item's one neighbour is the next."""
     items, matrices = len(IDS), len(MATRICES)
     factors = np.eye(items, dtype=np.float32)
-    none = np.empty(0, np.int32)
     tables = Tables(
         starts=np.arange(items, dtype=np.int64)[:, None] * matrices + np.arange(matrices + 1),
         neighbours=np.repeat((np.arange(items, dtype=np.int32) + 1) % items, matrices),
@@ -53,14 +52,7 @@ def recommender() -> Recommender:
         ),
         tables=tables,
         taste=Taste(kind_weights=(1.0, 3.0, 5.0), half_life=30.0, position_power=0.5, alpha=10.0),
-        trees=Trees(
-            feature=none,
-            border=np.empty(0, np.float32),
-            split_start=np.zeros(1, np.int64),
-            leaves=np.empty(0),
-            leaf_start=np.zeros(1, np.int64),
-            scale_bias=np.array([1.0, 0.0]),
-        ),
+        trees=NO_TREES,
         mode=mode_of("fusion"),
         as_of=AS_OF,
     )

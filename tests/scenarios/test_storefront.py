@@ -14,6 +14,7 @@ import pytest
 
 from vitrina.errors import DataError, ModelFormatError, NoChampionError
 from vitrina.pipeline import run_step, train
+from vitrina.ranking.regimes import REGIMES
 from vitrina.recommend.recommender import Recommender
 from vitrina.registry.model_format import read_model, write_model
 from vitrina.registry.registry import RunRecord
@@ -79,7 +80,7 @@ def test_the_raw_sample_without_its_tree(
     assert (Champion.open(run).recommender.catalogue.parent == -1).all()
 
 
-STAMPED = ("ranker.cbm", "model.json")
+STAMPED = ("ranker_both.cbm", "ranker_visit.cbm", "ranker_between.cbm", "model.json")
 
 
 def content(folder: Path) -> dict[str, Any]:
@@ -213,11 +214,11 @@ def test_the_extract_is_won_by_the_two_stage_recipe(data_dir: Path, tmp_path: Pa
     assert done["evaluate"]["winner"] == "candidate" and done["register"]["winner"] == "catboost"
     assert done["promote"]["champion"] == "1"
     assert ndcg["candidate"] > max(ndcg["popular"] + 0.02, ndcg["item_knn"])
-    assert done["ranker"]["learned"] and set(done["ranker"]["ndcg"]) == {"Logloss", "YetiRank"}
+    assert done["ranker"]["learned"] and set(done["ranker"]["ndcg"]) == set(REGIMES)
     recall = done["candidates"]["recall"]
     assert recall["union"] > max(recall["by_source"].values()) > 0
     metrics = run.registry.versions()[0].metrics
     assert metrics["ndcg_at_10"] == pytest.approx(ndcg["candidate"])
     model = fetched(run, "1")
-    assert read_model(model).files.keys() == {"ranker.cbm"}
+    assert read_model(model).files.keys() == {f"ranker_{regime}.cbm" for regime in REGIMES}
     assert len(Recommender.load(read_model(model)).items) == 29_905

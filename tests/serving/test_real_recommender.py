@@ -13,6 +13,7 @@ from vitrina.events.ids import IdMap
 from vitrina.features.history import History
 from vitrina.features.item_columns import ITEM_FEATURES
 from vitrina.ranking.pair_features import FEATURES
+from vitrina.ranking.regimes import REGIMES
 from vitrina.ranking.trees import Trees
 from vitrina.recommend.model_folder import describe, pack
 from vitrina.recommend.recommender import Catalogue, Recommender, Rules, mode_of
@@ -57,7 +58,8 @@ def small_model(
         split_start=np.arange(0, (trees + 1) * depth, depth, dtype=np.int64),
         leaves=rng.normal(size=trees * 2**depth),
         leaf_start=np.arange(0, (trees + 1) * 2**depth, 2**depth, dtype=np.int64),
-        scale_bias=np.array([1.0, 0.0]),
+        spans=np.tile(np.array([0, trees], np.int64), (len(REGIMES), 1)),
+        scale_bias=np.tile([1.0, 0.0], (len(REGIMES), 1)),
     )
     catalogue = Catalogue(
         category=category,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,8 +26,7 @@ class TwoStageAtWindows:
     """Fits `recipe` as of each window's start. `tables_at` gives the candidate sources of a cut-off; the last window's
     model is kept.
 
-    The first window (the oldest) chooses the ranker's loss for those after it. Without enough moments to learn from,
-    the window is answered by reciprocal-rank fusion, and `note` hears it.
+    Without enough moments to learn from, the window is answered by reciprocal-rank fusion, and `note` hears it.
     """
 
     recipe: TwoStage
@@ -37,7 +36,6 @@ class TwoStageAtWindows:
     threads: int = 2
     note: Callable[[str], None] = lambda _: None
     _fitted: dict[int, Recommender] = field(default_factory=dict)
-    _loss: str | None = None
 
     def recommend(self, window: Window, users: Int32s, k: int, *, new_only: bool) -> Int32s:
         """Lists int32 (users, k) for people asked at the window's start."""
@@ -57,7 +55,7 @@ class TwoStageAtWindows:
             name = self.recipe.ranker_name
             if name == "catboost":
                 try:
-                    trees = self._train(cut).ranker.trees
+                    trees = self._train(cut).trees
                 except DataError as error:
                     self.note(str(error))
                     name = "fusion"
@@ -66,14 +64,9 @@ class TwoStageAtWindows:
         return self._fitted[cut]
 
     def _train(self, cut: int) -> Trained:
-        recipe = self.recipe
-        if self._loss is not None:
-            recipe = replace(recipe, ranker=replace(recipe.ranker, losses=(self._loss,)))
-        trained = train_ranker(
-            recipe, self.histories, self.cuts, self.tables_at, before=cut, threads=self.threads, note=self.note
+        return train_ranker(
+            self.recipe, self.histories, self.cuts, self.tables_at, before=cut, threads=self.threads, note=self.note
         )
-        self._loss = trained.ranker.loss
-        return trained
 
 
 def assemble(

@@ -1,5 +1,4 @@
-"""The CatBoost ranker: a Logloss and a YetiRank model on the same rows; the better NDCG@10 on the validation groups
-stays."""
+"""The CatBoost ranker: losses are compared by NDCG@10 on validation groups, and the best one learns from all rows."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +15,15 @@ from vitrina.ranking.pair_features import FEATURES
 from vitrina.ranking.sampling import Rows
 from vitrina.ranking.trees import Trees, trees_of
 
+if TYPE_CHECKING:
+    from catboost import CatBoost
+
 
 @dataclass(frozen=True, kw_only=True)
 class FittedRanker:
-    """`trees` for serving and `cbm` (CatBoost's own bytes) for everybody else; `ndcg` of each loss on validation,
-    `curve` of the chosen one (one value per iteration), `importance` by feature name, in percent."""
+    """`trees` for serving and `cbm` (CatBoost's own bytes) for everybody else, learned from all rows; `importance` of
+    the features in them, in percent. `ndcg` of each loss on the validation groups and `curve` of the chosen one (one
+    value per iteration) are of models that had not seen these groups."""
 
     trees: Trees
     cbm: bytes
@@ -29,13 +32,18 @@ class FittedRanker:
     curve: npt.NDArray[np.float64]
     importance: Mapping[str, float]
 
+    def as_json(self) -> dict[str, Any]:
+        """How it was found, ready for JSON."""
+        return {"loss": self.loss, "ndcg": dict(self.ndcg), "importance": dict(self.importance)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class CatBoostRanker:
     """Hyper-parameters are CatBoost's own. The number of trees is fixed: a few hundred held-out users are too noisy to
-    stop by, and stopping early costs most where the visit says most."""
+    stop by, and stopping early costs most where the visit says most. One loss by default: YetiRank takes
+    three times as long and ranks visits worse (docs/decisions/0004-two-regimes.md)."""
 
-    losses: tuple[str, ...] = ("Logloss", "YetiRank")
+    losses: tuple[str, ...] = ("Logloss",)
     iterations: int = 200
     learning_rate: float = 0.05
     depth: int = 6
@@ -47,21 +55,34 @@ class CatBoostRanker:
         self, train: Rows, valid: Rows, *, threads: int = 2, note: Callable[[str], None] = lambda _: None
     ) -> FittedRanker:
         """Rows with at least one positive per group. The chosen loss is the one with the best NDCG@10 over `valid`'s
-        groups."""
-        best: FittedRanker | None = None
-        scores: dict[str, float] = {}
+        groups; its trees are then grown anew from `train` and `valid` together, because a shop has few positives."""
+        curves = {}
         for loss in self.losses:
-            fitted = self._fit(loss, train, valid, threads)
-            scores[loss] = fitted.ndcg[loss]
-            note(f"{loss}: NDCG@10 {scores[loss]:.4f} on validation, {len(fitted.trees.split_start) - 1} trees")
-            if best is None or scores[loss] > best.ndcg[best.loss]:
-                best = fitted
-        assert best is not None
+            curves[loss] = self._curve(loss, train, valid, threads)
+            note(f"{loss}: NDCG@10 {curves[loss][-1]:.4f} on validation, {len(curves[loss])} trees")
+        ndcg = {loss: float(curve[-1]) for loss, curve in curves.items()}
+        loss = max(self.losses, key=lambda loss: ndcg[loss])
+        model = self._fit(loss, Rows.join([train, valid]), None, threads)
+        importance = model.get_feature_importance(type="PredictionValuesChange")
+        with tempfile.TemporaryDirectory() as folder:
+            trees = trees_of(model, Path(folder))
+            path = Path(folder) / "ranker.cbm"
+            model.save_model(str(path))
+            cbm = path.read_bytes()
         return FittedRanker(
-            trees=best.trees, cbm=best.cbm, loss=best.loss, ndcg=scores, curve=best.curve, importance=best.importance
+            trees=trees,
+            cbm=cbm,
+            loss=loss,
+            ndcg=ndcg,
+            curve=curves[loss],
+            importance=dict(zip(FEATURES, map(float, importance), strict=True)),
         )
 
-    def _fit(self, loss: str, train: Rows, valid: Rows, threads: int) -> FittedRanker:
+    def _curve(self, loss: str, train: Rows, valid: Rows, threads: int) -> npt.NDArray[np.float64]:
+        model = self._fit(loss, train, valid, threads)
+        return np.asarray(next(iter(model.get_evals_result()["validation"].values())), np.float64)
+
+    def _fit(self, loss: str, train: Rows, valid: Rows | None, threads: int) -> CatBoost:
         from catboost import CatBoost, Pool
 
         params: dict[str, Any] = {
@@ -82,21 +103,11 @@ class CatBoostRanker:
         if loss == "YetiRank":
             params["bootstrap_type"] = "Bernoulli"
         names = list(FEATURES)
-        pools = [Pool(rows.features, rows.label, group_id=rows.group, feature_names=names) for rows in (train, valid)]
+        pools = [
+            Pool(rows.features, rows.label, group_id=rows.group, feature_names=names)
+            for rows in (train, valid)
+            if rows is not None
+        ]
         model = CatBoost(params)
-        model.fit(pools[0], eval_set=pools[1])
-        curve = next(iter(model.get_evals_result()["validation"].values()))
-        importance = model.get_feature_importance(type="PredictionValuesChange")
-        with tempfile.TemporaryDirectory() as folder:
-            trees = trees_of(model, Path(folder))
-            path = Path(folder) / "ranker.cbm"
-            model.save_model(str(path))
-            cbm = path.read_bytes()
-        return FittedRanker(
-            trees=trees,
-            cbm=cbm,
-            loss=loss,
-            ndcg={loss: float(curve[-1])},
-            curve=np.asarray(curve, np.float64),
-            importance=dict(zip(names, map(float, importance), strict=True)),
-        )
+        model.fit(pools[0], eval_set=pools[1:] or None)
+        return model

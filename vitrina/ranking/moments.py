@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from vitrina.events.schema import CART, DAY_MS
 from vitrina.features.history import Histories, Moments
+from vitrina.ranking.regimes import VISIT_GAP_MS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +54,33 @@ def visit_moments(
     pairs = np.unique(np.stack([users, histories.ts[places]]), axis=1)  # one instant of a user once
     moments = histories.at(pairs[0].astype(np.int32), pairs[1].astype(np.int64))
     moments = moments[np.flatnonzero(moments.end > moments.begin)]
-    if len(moments) > most:
-        drawn = np.random.default_rng(seed).choice(len(moments), most, replace=False)
-        moments = moments[np.sort(drawn)]
+    moments = _drawn(moments, most, np.random.default_rng(seed))
     return moments, wanted_after(histories, moments, until)
+
+
+def between_moments(
+    histories: Histories, cut: int, until: int, *, days: float, instants: int, most: int, seed: int
+) -> tuple[Moments, Wanted]:
+    """Users with a past who wanted something in cut <= ts < until, each asked at `instants` random times of the first
+    `days` after the cut. Of the times outside visits at most `most` stay (all drawn by `seed`), and of those the ones
+    after which something wanted still came. Wanted is all up to `until`.
+    """
+    places = np.flatnonzero((histories.kinds >= CART) & (histories.ts >= cut) & (histories.ts < until))
+    users = np.unique(np.searchsorted(histories.indptr, places, side="right") - 1).astype(np.int32)
+    lots = np.random.default_rng(seed)
+    span = min(until - cut, round(days * DAY_MS))
+    moments = histories.at(np.repeat(users, instants), cut + lots.integers(0, span, len(users) * instants))
+    moments = moments[np.flatnonzero(moments.end > moments.begin)]
+    moments = moments[np.flatnonzero(moments.as_of - histories.ts[moments.begin] >= VISIT_GAP_MS)]
+    moments = _drawn(moments, most, lots)
+    wanted = wanted_after(histories, moments, until)
+    return _only(moments, wanted, wanted.sizes > 0)
+
+
+def _drawn(moments: Moments, most: int, lots: np.random.Generator) -> Moments:
+    if len(moments) <= most:
+        return moments
+    return moments[np.sort(lots.choice(len(moments), most, replace=False))]
 
 
 def _only(moments: Moments, wanted: Wanted, keep: npt.NDArray[np.bool_]) -> tuple[Moments, Wanted]:

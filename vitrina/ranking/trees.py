@@ -7,6 +7,7 @@ An oblivious tree of depth d asks d questions `x[feature] > border`; the answers
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vitrina.errors import ModelFormatError
+from vitrina.ranking.regimes import REGIMES
 
 if TYPE_CHECKING:
     from catboost import CatBoost
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
 class Trees(NamedTuple):
     """feature int32 and border float32 (splits,); split_start int64 (trees + 1,) and leaf_start int64 (trees + 1,) cut
-    them and leaves float64 by tree; scale, bias float64 (1,). A missing value answers every question with no.
+    them and leaves float64 by tree; spans int64 (regimes, 2): the first tree of each regime and the one after its last,
+    scale_bias float64 (regimes, 2): what its sum is multiplied by and what is added. A missing value answers every
+    question with no.
     """
 
     feature: npt.NDArray[np.int32]
@@ -30,6 +34,7 @@ class Trees(NamedTuple):
     split_start: npt.NDArray[np.int64]
     leaves: npt.NDArray[np.float64]
     leaf_start: npt.NDArray[np.int64]
+    spans: npt.NDArray[np.int64]
     scale_bias: npt.NDArray[np.float64]
 
 
@@ -45,14 +50,15 @@ NO_TREES: Final = Trees(
     split_start=np.zeros(1, np.int64),
     leaves=np.empty(0, np.float64),
     leaf_start=np.zeros(1, np.int64),
-    scale_bias=np.array([1.0, 0.0]),
+    spans=np.zeros((len(REGIMES), 2), np.int64),
+    scale_bias=np.tile([1.0, 0.0], (len(REGIMES), 1)),
 )
 """A model without a ranker."""
 
 
 def trees_of(model: CatBoost, folder: Path) -> Trees:
-    """Reads the trees through CatBoost's JSON export, written to `folder`. `ModelFormatError` for other than float
-    splits, and for trees deeper than `DEEPEST`."""
+    """Reads the trees through CatBoost's JSON export, written to `folder`, for every regime alike. `ModelFormatError`
+    for other than float splits, and for trees deeper than `DEEPEST`."""
     path = folder / "trees.json"
     model.save_model(str(path), format="json")
     document = json.loads(path.read_text())
@@ -86,37 +92,54 @@ def trees_of(model: CatBoost, folder: Path) -> Trees:
         split_start=np.array(split_start, np.int64),
         leaves=np.array(leaves, np.float64),
         leaf_start=np.array(leaf_start, np.int64),
-        scale_bias=np.array([scale, bias[0]], np.float64),
+        spans=np.tile(np.array([0, len(split_start) - 1], np.int64), (len(REGIMES), 1)),
+        scale_bias=np.tile(np.array([scale, bias[0]], np.float64), (len(REGIMES), 1)),
+    )
+
+
+def by_regime(parts: Sequence[Trees]) -> Trees:
+    """One forest in which each regime is scored as its part scores it; parts in the order of `REGIMES`."""
+    splits = np.cumsum([0, *(len(part.feature) for part in parts)])
+    leaves = np.cumsum([0, *(len(part.leaves) for part in parts)])
+    trees = np.cumsum([0, *(len(part.split_start) - 1 for part in parts)])
+    return Trees(
+        feature=np.concatenate([part.feature for part in parts]),
+        border=np.concatenate([part.border for part in parts]),
+        split_start=np.concatenate([[0], *(p.split_start[1:] + a for p, a in zip(parts, splits, strict=False))]),
+        leaves=np.concatenate([part.leaves for part in parts]),
+        leaf_start=np.concatenate([[0], *(p.leaf_start[1:] + a for p, a in zip(parts, leaves, strict=False))]),
+        spans=np.stack([part.spans[regime] + trees[regime] for regime, part in enumerate(parts)]),
+        scale_bias=np.stack([part.scale_bias[regime] for regime, part in enumerate(parts)]),
     )
 
 
 @numba.njit(cache=True, nogil=True)
-def score_columns(trees, columns, count, leaf, out):  # type: ignore[no-untyped-def]  # compiled
-    """Raw CatBoost scores of columns[:, :count] float32 (features, room) into out[:count] float64.
+def score_columns(trees, regime, columns, count, leaf, out):  # type: ignore[no-untyped-def]  # compiled
+    """Raw CatBoost scores of columns[:, :count] float32 (features, room) in a regime into out[:count] float64.
 
     Scratch: leaf uint8 (TOGETHER, room), where room is best a multiple of 64. The inner loops run over the rows, side
     by side in memory, so that the processor answers one question for many rows at once; the leaves of `TOGETHER` trees
     are added in one go, in the order of the trees, as CatBoost adds them.
     """
-    starts, leaf_start, leaves = trees.split_start, trees.leaf_start, trees.leaves
+    leaf_start, leaves = trees.leaf_start, trees.leaves
     room = min((count + 63) // 64 * 64, columns.shape[1])
-    total = len(starts) - 1
+    begin, end = trees.spans[regime]
     for r in range(count):
         out[r] = 0.0
-    whole = total // TOGETHER * TOGETHER
-    for t in range(0, whole, TOGETHER):
+    whole = begin + (end - begin) // TOGETHER * TOGETHER
+    for t in range(begin, whole, TOGETHER):
         for other in range(TOGETHER):
             _find_leaves(trees, t + other, columns, room, leaf[other])
         first, second = leaves[leaf_start[t] :], leaves[leaf_start[t + 1] :]
         third, fourth = leaves[leaf_start[t + 2] :], leaves[leaf_start[t + 3] :]
         for r in range(count):
             out[r] = (((out[r] + first[leaf[0, r]]) + second[leaf[1, r]]) + third[leaf[2, r]]) + fourth[leaf[3, r]]
-    for t in range(whole, total):
+    for t in range(whole, end):
         _find_leaves(trees, t, columns, room, leaf[0])
         own = leaves[leaf_start[t] :]
         for r in range(count):
             out[r] += own[leaf[0, r]]
-    scale, bias = trees.scale_bias[0], trees.scale_bias[1]
+    scale, bias = trees.scale_bias[regime]
     for r in range(count):
         out[r] = scale * out[r] + bias
 

@@ -11,6 +11,7 @@ from vitrina.candidates.retrieval import POPULAR, SOURCES, Limits, Visit, mark, 
 from vitrina.candidates.union import UNRANKED, best_first
 from vitrina.events.schema import VIEW
 from vitrina.ranking.pair_features import pair_features
+from vitrina.ranking.regimes import regime_of
 from vitrina.ranking.trees import score_columns
 from vitrina.recommend.desk import CANDIDATES
 
@@ -74,7 +75,7 @@ def _rank(desk, visit, limits, out_items, out_scores, out_sources):  # type: ign
     count, known = retrieve(visit, limits, desk.taste, tables, scratch, cand, ranks)
     if mode == BY_TREES:
         pair_features(visit, tables, scratch, known, cand, ranks, count, desk.columns)
-        score_columns(desk.trees, desk.columns, count, desk.leaf, worth)
+        score_columns(desk.trees, regime_of(visit), desk.columns, count, desk.leaf, worth)
     else:
         for c in range(count):
             worth[c] = -c

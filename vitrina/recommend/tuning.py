@@ -50,7 +50,7 @@ def tune(
 
     def objective(trial: optuna.Trial) -> float:
         trained = train_ranker(recipe_of(trial), histories, cuts, tables_at, before=before, threads=threads)
-        value = max(trained.ranker.ndcg.values())
+        value = trained.ndcg
         note(f"trial {trial.number + 1} of {trials}: NDCG@10 {value:.4f}")
         return value
 

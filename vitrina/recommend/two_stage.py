@@ -1,12 +1,12 @@
-"""The two-stage recipe: candidate sources at rolling cut-offs, one ranker learned over them, a recommender at the last
-one."""
+"""The two-stage recipe: candidate sources at rolling cut-offs, and a ranker for each regime of asking learned over
+them."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,30 +21,42 @@ from vitrina.errors import DataError, ModelFormatError
 from vitrina.events.schema import DAY_MS
 from vitrina.features.history import Histories
 from vitrina.ranking.catboost_ranker import CatBoostRanker, FittedRanker
-from vitrina.ranking.moments import cut_moments, visit_moments
+from vitrina.ranking.moments import between_moments, cut_moments, visit_moments
+from vitrina.ranking.regimes import BETWEEN, REGIMES, VISIT
 from vitrina.ranking.sampling import Recall, Rows, sample_rows
+from vitrina.ranking.trees import Trees, by_regime
 from vitrina.recommend.desk import CANDIDATES
 from vitrina.recommend.sources import Sources
+
+BOTH: Final = "both"
+"""Name of a ranker that serves all regimes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TwoStage:
-    """`ranker_name` "catboost" learns a ranker; "fusion" or a source's name orders by that alone (the publishable
+    """`ranker_name` "catboost" learns rankers; "fusion" or a source's name orders by that alone (the publishable
     baselines).
 
-    At each cut-off the ranker sees everybody who wanted something in the next `horizon_days`, as they stood at the
-    cut-off, and the instants before carts of the first `visit_days` after it, with the visit so far. Cut-offs are taken
-    newest first until `groups` moments or `rows` rows are found; of more rows, some groups are drawn.
+    `ranker` learns visits: the instants before carts of the first `visit_days` after each cut-off, with the visit so
+    far. `between` learns the time between visits: everybody who wanted something in the `horizon_days` after the
+    cut-off, as they stood at the cut-off and at `instants` random times of the `visit_days` after it; positives are
+    few there, so its trees are fewer and held back more. Cut-offs are taken newest first until `groups` moments or
+    `rows` rows are found; of more rows, some groups are drawn. With fewer than `least_groups` moments in a regime
+    `ranker` learns both as one.
     """
 
     ranker_name: str = "catboost"
     sources: Sources = field(default_factory=Sources)
-    ranker: CatBoostRanker = field(default_factory=CatBoostRanker)
+    ranker: CatBoostRanker = CatBoostRanker()
+    between: CatBoostRanker = CatBoostRanker(iterations=100, depth=4, l2_leaf_reg=30.0)
     horizon_days: float = 14.0
     visit_days: float = 7.0
     visits_per_cut: int = 3_500
+    instants: int = 4
+    between_per_cut: int = 3_500
     negatives: int = 25
     groups: int = 8_000
+    least_groups: int = 50
     rows: int = 250_000
     seed: int = 7
 
@@ -65,8 +77,9 @@ class TwoStage:
             sources = plain["sources"]
             taste = sources["taste"]
             return cls(
-                **{key: value for key, value in plain.items() if key not in ("sources", "ranker")},
-                ranker=CatBoostRanker(**{**plain["ranker"], "losses": tuple(plain["ranker"]["losses"])}),
+                **{key: value for key, value in plain.items() if key not in ("sources", "ranker", "between")},
+                ranker=_ranker(plain["ranker"]),
+                between=_ranker(plain["between"]),
                 sources=Sources(
                     covisitation=tuple(
                         CoVisitation(**{**one, "sources": tuple(one["sources"]), "targets": tuple(one["targets"])})
@@ -91,24 +104,40 @@ class TwoStage:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A ranker, how it was found, and the candidate recall at the newest cut-off (None without a moment there)."""
+    """A ranker for each of the `REGIMES`, or one, `BOTH`, where moments are few; `trees` for serving; how they were
+    found, and the candidate recall at the newest cut-off (None without a moment there)."""
 
-    ranker: FittedRanker
+    rankers: Mapping[str, FittedRanker]
+    trees: Trees
     recall: Recall | None
     cuts: tuple[int, ...]
     groups: int
 
+    @property
+    def ndcg(self) -> float:
+        """NDCG@10 on held-out moments, the mean over the rankers."""
+        return float(np.mean([ranker.ndcg[ranker.loss] for ranker in self.rankers.values()]))
+
 
 def sample_cut(
     recipe: TwoStage, histories: Histories, cut: int, tables: Tables, *, threads: int
-) -> tuple[Rows, Recall]:
-    """The training rows of one cut-off, and the candidate recall for everybody asked at the cut-off itself."""
+) -> tuple[dict[str, Rows], Recall]:
+    """The training rows of one cut-off by regime, and the candidate recall for all who are asked at the cut-off."""
     until = cut + round(recipe.horizon_days * DAY_MS)
     asked = [
         cut_moments(histories, cut, until),
+        between_moments(
+            histories,
+            cut,
+            until,
+            days=recipe.visit_days,
+            instants=recipe.instants,
+            most=recipe.between_per_cut,
+            seed=recipe.seed,
+        ),
         visit_moments(histories, cut, until, days=recipe.visit_days, most=recipe.visits_per_cut, seed=recipe.seed),
     ]
-    sampled = [
+    (at_cut, recall), (between, _), (visits, _) = (
         sample_rows(
             histories,
             moments,
@@ -121,8 +150,8 @@ def sample_cut(
             threads=threads,
         )
         for moments, wanted in asked
-    ]
-    return Rows.join([rows for rows, _ in sampled]), sampled[0][1]
+    )
+    return {REGIMES[VISIT]: visits, REGIMES[BETWEEN]: Rows.join([at_cut, between])}, recall
 
 
 def train_ranker(
@@ -136,32 +165,46 @@ def train_ranker(
     note: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Learns from cut-offs whose labels end at or before `before` (ms). A fifth of the users, with all their moments,
-    is held out to choose the loss.
+    is held out to judge the losses.
 
     `DataError` when no moment has both a positive and a negative among its candidates.
     """
-    parts: list[Rows] = []
+    parts: dict[str, list[Rows]] = {regime: [] for regime in REGIMES}
     recall, used, found = None, [], 0
     for cut in recipe.training_cuts(cuts, before):
         rows, at_cut = sample_cut(recipe, histories, cut, tables_at(cut), threads=threads)
         recall = recall or at_cut
-        if len(rows):
-            parts.append(rows)
+        groups = sum(part.groups for part in rows.values())
+        if groups:
             used.append(cut)
-            found += rows.groups
+            found += groups
+            for regime, part in rows.items():
+                parts[regime].append(part)
         note(f"cut-off {len(used)}: {found:,} groups")
-        if found >= recipe.groups or sum(len(part) for part in parts) >= recipe.rows:
+        if found >= recipe.groups or sum(len(part) for regime in parts.values() for part in regime) >= recipe.rows:
             break
-    if found < 10 or len(np.unique(np.concatenate([part.user for part in parts]))) < 2:
+    if found < 10 or len(np.unique(np.concatenate([part.user for regime in parts.values() for part in regime]))) < 2:
         raise DataError(
             f"only {found} moments teach the ranker",
             where="events",
             remedy="A longer log, or one with more carts and purchases, is needed; until then a baseline serves.",
         )
-    rows = Rows.join(parts).at_most(recipe.rows, recipe.seed)
-    inside = held_out(rows, recipe.seed)
-    fitted = recipe.ranker.fit(rows.where(~inside), rows.where(inside), threads=threads, note=note)
-    return Trained(ranker=fitted, recall=recall, cuts=tuple(used), groups=found)
+
+    def fit(name: str, ranker: CatBoostRanker, of: list[Rows]) -> FittedRanker:
+        rows = Rows.join(of).at_most(recipe.rows, recipe.seed)
+        inside = held_out(rows, recipe.seed)
+        return ranker.fit(
+            rows.where(~inside), rows.where(inside), threads=threads, note=lambda line: note(f"{name}: {line}")
+        )
+
+    if min(sum(part.groups for part in regime) for regime in parts.values()) < recipe.least_groups:
+        rankers = {BOTH: fit(BOTH, recipe.ranker, [part for regime in parts.values() for part in regime])}
+        trees = rankers[BOTH].trees
+    else:
+        specs = dict(zip(REGIMES, (recipe.ranker, recipe.between), strict=True))
+        rankers = {regime: fit(regime, spec, parts[regime]) for regime, spec in specs.items()}
+        trees = by_regime([rankers[regime].trees for regime in REGIMES])
+    return Trained(rankers=rankers, trees=trees, recall=recall, cuts=tuple(used), groups=found)
 
 
 def held_out(rows: Rows, seed: int) -> npt.NDArray[np.bool_]:
@@ -172,6 +215,10 @@ def held_out(rows: Rows, seed: int) -> npt.NDArray[np.bool_]:
     users = np.unique(rows.user)
     drawn = np.random.default_rng(seed).permutation(users)[: max(1, len(users) // 5)]
     return np.isin(rows.user, drawn)
+
+
+def _ranker(plain: dict[str, Any]) -> CatBoostRanker:
+    return CatBoostRanker(**{**plain, "losses": tuple(plain["losses"])})
 
 
 def _flat(plain: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:

@@ -158,22 +158,15 @@ def ranker(run: Run) -> dict[str, Any]:
             with run.writing("ranker") as folder:
                 write_model(folder, arrays={}, files={}, meta={"learned": False, "why": str(error)})
             return {"learned": False, "why": str(error)}
-    fitted = trained.ranker
-    meta = {
-        "learned": True,
-        "loss": fitted.loss,
-        "ndcg": dict(fitted.ndcg),
-        "importance": dict(fitted.importance),
-        "groups": trained.groups,
-        "cuts": list(trained.cuts),
-    }
+    rankers = {name: fitted.as_json() for name, fitted in trained.rankers.items()}
+    meta = {"learned": True, "rankers": rankers, "groups": trained.groups, "cuts": list(trained.cuts)}
+    arrays = trained.trees._asdict() | {f"curve_{name}": fitted.curve for name, fitted in trained.rankers.items()}
     with tempfile.TemporaryDirectory() as scratch, run.writing("ranker") as folder:
-        cbm = Path(scratch) / "ranker.cbm"
-        cbm.write_bytes(fitted.cbm)
-        write_model(
-            folder, arrays={**fitted.trees._asdict(), "curve": fitted.curve}, files={"ranker.cbm": cbm}, meta=meta
-        )
-    return {key: meta[key] for key in ("learned", "loss", "ndcg", "groups")}
+        files = {f"ranker_{name}.cbm": Path(scratch) / name for name in trained.rankers}
+        for path, fitted in zip(files.values(), trained.rankers.values(), strict=True):
+            path.write_bytes(fitted.cbm)
+        write_model(folder, arrays=arrays, files=files, meta=meta)
+    return {"learned": True, "ndcg": {name: one["ndcg"] for name, one in rankers.items()}, "groups": trained.groups}
 
 
 def evaluate(run: Run) -> dict[str, Any]:

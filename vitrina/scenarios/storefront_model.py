@@ -102,14 +102,14 @@ def measured(run: Run, verdict: dict[str, Any]) -> dict[str, float]:
 
 
 def pictures(run: Run, learned: StoredModel, scratch: Path) -> dict[str, Path]:
-    """Candidate recall per source; with a learned ranker also its learning curve and feature importance."""
+    """Candidate recall per source; with learned rankers also the learning curve and feature importance of each."""
     recall = json.loads(run.objects.get_bytes(run.key("recall.json")))
     drawn = {"recall_per_source": figures.recall(recall["by_source"], recall["union"], scratch / "recall.png")}
-    if learned.meta["learned"]:
-        drawn["learning_curve"] = figures.learning_curve(
-            learned.arrays["curve"], learned.meta["loss"], scratch / "learning_curve.png"
+    for name, one in learned.meta.get("rankers", {}).items():
+        drawn[f"learning_curve_{name}"] = figures.learning_curve(
+            learned.arrays[f"curve_{name}"], one["loss"], scratch / f"learning_curve_{name}.png"
         )
-        drawn["feature_importance"] = figures.importance(learned.meta["importance"], scratch / "importance.png")
+        drawn[f"feature_importance_{name}"] = figures.importance(one["importance"], scratch / f"importance_{name}.png")
     return drawn
 
 
