@@ -1,8 +1,8 @@
 """Writes the requirement files and the constraints of `uv sync`: pyproject.toml flows in, exact versions flow out.
 
 Run as `make requirements [CONSTRAINTS=FILE]`. Without a constraints file the versions of pyproject.toml's
-`[tool.uv]` hold (for Airflow and the MLflow server those of their own files), so only what was added or removed changes; with one,
-its versions are taken instead.
+`[tool.uv]` hold (for Airflow and the MLflow server those of their own files), so only what was added or removed
+changes; with one, its versions are taken instead.
 """
 
 from __future__ import annotations

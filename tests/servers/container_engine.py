@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,18 +71,36 @@ class Engine:
         return engine
 
     def build_images(self, tag: str) -> None:
-        """Everything that docker-compose.yaml names, and the Telegram server of the tests; one after the other."""
+        """Everything that docker-compose.yaml names, and the Telegram server of the tests; two at a time."""
         others = {} if self.real_images else OTHERS
-        for name, (image, extra) in {**others, "telegram": TELEGRAM}.items():
-            with self.stage(f"image {image}"), tempfile.TemporaryDirectory() as scratch:
-                context = Path(scratch) / name
-                shutil.copytree(STAND_INS / name, context)
-                for file, source in extra.items():
-                    shutil.copyfile(source, context / file)
-                self.run(["docker", "build", "--tag", image, str(context)])
-        for name, dockerfile in OURS.items():
-            with self.stage(f"image vitrina/{name}"):
-                self.run(["docker", "build", "--tag", f"vitrina/{name}:{tag}", "--file", dockerfile, "."])
+
+        def airflow() -> None:
+            if "airflow" in others:
+                self._build_other("airflow", *others["airflow"])
+            self._build_ours("airflow", tag)
+
+        def rest() -> None:
+            for name, (image, extra) in {**others, "telegram": TELEGRAM}.items():
+                if name != "airflow":
+                    self._build_other(name, image, extra)
+            for name in ("app", "mlflow"):
+                self._build_ours(name, tag)
+
+        with self.stage("all images"), ThreadPoolExecutor(2) as pool:
+            for chain in [pool.submit(airflow), pool.submit(rest)]:
+                chain.result()
+
+    def _build_other(self, name: str, image: str, extra: dict[str, Path]) -> None:
+        with self.stage(f"  image {image}"), tempfile.TemporaryDirectory() as scratch:
+            context = Path(scratch) / name
+            shutil.copytree(STAND_INS / name, context)
+            for file, source in extra.items():
+                shutil.copyfile(source, context / file)
+            self.run(["docker", "build", "--tag", image, str(context)])
+
+    def _build_ours(self, name: str, tag: str) -> None:
+        with self.stage(f"  image vitrina/{name}"):
+            self.run(["docker", "build", "--tag", f"vitrina/{name}:{tag}", "--file", OURS[name], "."])
 
     def open_port(self, port: int) -> None:
         """Makes a published port reachable from here."""

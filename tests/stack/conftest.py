@@ -85,4 +85,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("the stack's stages")
         for name, seconds in _seconds.items():
             terminalreporter.write_line(f"{seconds:7.1f} s  {name}")
-        terminalreporter.write_line(f"{sum(_seconds.values()):7.1f} s  together")
+        together = sum(seconds for name, seconds in _seconds.items() if not name.startswith(" "))
+        terminalreporter.write_line(f"{together:7.1f} s  together")
