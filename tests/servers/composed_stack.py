@@ -108,7 +108,7 @@ class Stack:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
-    def train(self, seconds: float = 600, **params: Any) -> str:
+    def train(self, seconds: float = 1200, **params: Any) -> str:
         """Triggers the storefront's DAG as its page does and waits for its success; the run's id."""
         for dag in ("storefront", "telegram"):
             wait(lambda dag=dag: self._knows(dag), 120)  # type: ignore[misc]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from container_engine import OTHERS
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yaml"
@@ -88,3 +89,9 @@ def test_what_the_tests_override_is_little() -> None:
     for name, service in override.items():
         if name != "telegram":
             assert set(service) == {"environment"}, name
+
+
+def test_stand_ins_carry_the_tags_that_the_stack_asks_for() -> None:
+    asked = {service["image"] for service in services().values() if not OURS.fullmatch(service["image"])}
+    bases = re.findall(r"^FROM (apache/\S+)", (ROOT / "airflow" / "Dockerfile").read_text(), re.MULTILINE)
+    assert {image for image, _ in OTHERS.values()} == asked | set(bases)
