@@ -125,8 +125,14 @@ def test_each_regime_has_its_ranker_where_moments_are_many(shop: Any) -> None:
     assert list(own.rankers) == ["visit", "between"]
     assert [len(own.rankers[name].curve) for name in own.rankers] == [4, 3]
     assert own.trees.spans.tolist() == [[0, 4], [4, 7]]
-    assert [line.split(":")[0] for line in heard if "NDCG" in line] == ["visit", "between"]
+    assert list(dict.fromkeys(line.split(":")[0] for line in heard if "NDCG" in line)) == ["visit", "between"]
+    settled = quick.settled(own.rankers)
+    assert (settled.ranker.losses, settled.between.losses) == (
+        (own.rankers["visit"].loss,),
+        (own.rankers["between"].loss,),
+    )
     shared = learn(replace(quick, least_groups=10_000), shop.histories)
+    assert quick.settled(shared.rankers).between.losses == (shared.rankers[BOTH].loss,)
     assert list(shared.rankers) == [BOTH]
     assert shared.trees.spans.tolist() == [[0, 4], [0, 4]]
     assert shared.groups == own.groups

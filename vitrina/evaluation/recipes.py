@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @dataclass(kw_only=True)
 class TwoStageAtWindows:
     """Fits `recipe` as of each window's start. `tables_at` gives the candidate sources of a cut-off; the last window's
-    model is kept.
+    model is kept. The losses that win in the window asked first hold for the others.
 
     Without enough moments to learn from, the window is answered by reciprocal-rank fusion, and `note` hears it.
     """
@@ -36,6 +36,7 @@ class TwoStageAtWindows:
     threads: int = 2
     note: Callable[[str], None] = lambda _: None
     _fitted: dict[int, Recommender] = field(default_factory=dict)
+    _settled: TwoStage | None = None
 
     def recommend(self, window: Window, users: Int32s, k: int, *, new_only: bool) -> Int32s:
         """Lists int32 (users, k) for people asked at the window's start."""
@@ -64,9 +65,18 @@ class TwoStageAtWindows:
         return self._fitted[cut]
 
     def _train(self, cut: int) -> Trained:
-        return train_ranker(
-            self.recipe, self.histories, self.cuts, self.tables_at, before=cut, threads=self.threads, note=self.note
+        trained = train_ranker(
+            self._settled or self.recipe,
+            self.histories,
+            self.cuts,
+            self.tables_at,
+            before=cut,
+            judged=False,
+            threads=self.threads,
+            note=self.note,
         )
+        self._settled = self._settled or self.recipe.settled(trained.rankers)
+        return trained
 
 
 def assemble(

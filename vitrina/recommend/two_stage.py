@@ -94,8 +94,17 @@ class TwoStage:
             )
         except (KeyError, TypeError) as error:
             raise ModelFormatError(
-                f"the champion's recipe has other parameters ({error}). Train without comparing"
+                f"the champion's recipe has other parameters ({error}). Train with --force"
             ) from error
+
+    def settled(self, rankers: Mapping[str, FittedRanker]) -> TwoStage:
+        """The recipe with the losses that won in these rankers, so that they race no more."""
+        visit, between = (rankers.get(regime) or rankers[BOTH] for regime in (REGIMES[VISIT], REGIMES[BETWEEN]))
+        return dataclasses.replace(
+            self,
+            ranker=dataclasses.replace(self.ranker, losses=(visit.loss,)),
+            between=dataclasses.replace(self.between, losses=(between.loss,)),
+        )
 
     def training_cuts(self, cuts: Sequence[int], before: int) -> list[int]:
         """Those of `cuts` whose labels end at or before `before`, newest first."""
@@ -116,7 +125,7 @@ class Trained:
     @property
     def ndcg(self) -> float:
         """NDCG@10 on held-out moments, the mean over the rankers."""
-        return float(np.mean([ranker.ndcg[ranker.loss] for ranker in self.rankers.values()]))
+        return float(np.mean([ranker.ndcg for ranker in self.rankers.values()]))
 
 
 def sample_cut(
@@ -161,11 +170,12 @@ def train_ranker(
     tables_at: Callable[[int], Tables],
     *,
     before: int,
+    judged: bool = True,
     threads: int = 2,
     note: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Learns from cut-offs whose labels end at or before `before` (ms). A fifth of the users, with all their moments,
-    is held out to judge the losses.
+    is held out to judge the losses, and for the learning curve unless it is not asked for (`judged`).
 
     `DataError` when no moment has both a positive and a negative among its candidates.
     """
@@ -194,7 +204,11 @@ def train_ranker(
         rows = Rows.join(of).at_most(recipe.rows, recipe.seed)
         inside = held_out(rows, recipe.seed)
         return ranker.fit(
-            rows.where(~inside), rows.where(inside), threads=threads, note=lambda line: note(f"{name}: {line}")
+            rows.where(~inside),
+            rows.where(inside),
+            judged=judged,
+            threads=threads,
+            note=lambda line: note(f"{name}: {line}"),
         )
 
     if min(sum(part.groups for part in regime) for regime in parts.values()) < recipe.least_groups:
