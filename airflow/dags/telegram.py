@@ -22,9 +22,7 @@ with DAG(
     "telegram",
     schedule=None,
     catchup=False,
-    # messages wait side by side, but Telegram never holds more than one place where a training could run
     max_active_runs=16,
-    max_active_tasks=1,
     is_paused_upon_creation=False,
     params={"text": Param("", type="string", title="Text", description="The message, in Telegram's HTML.")},
     tags=["vitrina"],
@@ -39,6 +37,8 @@ with DAG(
         max_retry_delay=timedelta(minutes=10),
         retry_policy=WhenTelegramSays(),
         execution_timeout=timedelta(minutes=5),
+        # messages wait side by side, but Telegram never holds more than one place where a training could run
+        max_active_tis_per_dag=1,
     )
     def send_message() -> int:
         text = get_current_context()["params"]["text"]
