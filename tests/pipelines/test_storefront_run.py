@@ -27,7 +27,7 @@ def state(home: Path) -> dict[str, Any]:
         "versions": [one.version for one in registry.versions()],
         "champion": champion.version if champion else None,
         "metrics": champion.metrics if champion else None,
-        "objects": objects.list(),
+        "objects": objects.list("storefront"),
         "registered": objects.get_bytes("storefront/registered.json"),
         "recall": objects.get_bytes("storefront/recall.json"),
         "data": (objects.local("storefront/prepared") / "fingerprint.txt").read_text(),

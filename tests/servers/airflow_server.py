@@ -160,12 +160,10 @@ class Airflow:
         return self.ask("GET", path, params={"deserialize": True})["value"]
 
     def log(self, dag: str, run_id: str, task: str, number: int = 1) -> str:
-        """The log of one try of a task, a line per event with all that it carries."""
+        """The log of one try of a task, a line per event with all that it carries, its error included."""
         path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances/{task}/logs/{number}"
-        content = self.ask("GET", path, params={"full_content": True}, headers={"Accept": "application/json"})[
-            "content"
-        ]
-        return "\n".join(str(one["event"]) if isinstance(one, dict) else str(one) for one in content)
+        found = self.ask("GET", path, params={"full_content": True}, headers={"Accept": "application/json"})
+        return "\n".join(str(one) for one in found["content"])
 
     def clear(self, dag: str, run_id: str, task: str) -> None:
         """Clears a task of a run and what follows it, as the page's button does."""
