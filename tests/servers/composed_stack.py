@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 import socket
 import threading
@@ -32,7 +33,7 @@ class Stack:
     settings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.project = f"vitrina-{self.folder.name}".lower()
+        self.project = f"vitrina-test-{secrets.token_hex(3)}"
         self._airflow: httpx.Client | None = None
 
     @property
