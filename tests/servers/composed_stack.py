@@ -73,6 +73,12 @@ class Stack:
         """As `make up`, but with the images that are there."""
         self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300", *arguments)
 
+    def down(self) -> None:
+        """Ends it, and removes what it kept."""
+        if self._airflow is not None:
+            self._airflow.close()
+        self.compose("down", "--volumes", "--remove-orphans")
+
     def containers(self, *arguments: str) -> list[dict[str, Any]]:
         """What `docker compose ps` knows of each container."""
         printed = self.compose("ps", "--all", "--format", "json", *arguments)

@@ -68,7 +68,7 @@ def stack(engine: Engine, first_events: Path, tmp_path_factory: pytest.TempPathF
         yield stack
     finally:
         with engine.stage("stop"):
-            stack.compose("down", "--volumes", "--remove-orphans")
+            stack.down()
         _running.remove(stack)
 
 
