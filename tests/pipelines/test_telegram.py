@@ -55,7 +55,7 @@ def test_a_refused_message_fails_at_once_and_never_shows_the_token(planted) -> N
     assert planted.airflow.finish("telegram", run_id) == "failed"
     assert planted.airflow.tries("telegram", run_id, "send") == 1
     log = planted.airflow.log("telegram", run_id, "send")
-    assert "chat not found" in log
+    assert "Telegram refuses the message: Chat not found" in log
     assert TOKEN not in log
     assert TOKEN not in planted.airflow.said()
 
