@@ -14,6 +14,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from vitrina.candidates.retrieval import MATRICES
+from vitrina.ranking.regimes import REGIMES
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LARGEST_BYTES = 3_000_000
@@ -96,6 +99,14 @@ def test_the_research_shows_every_step_and_hypothesis() -> None:
         assert len(numbers(" ".join(texts(cell)))) >= 4
     verdicts = [text for cell in answers for text in texts(cell) if "**Verdict" in text]
     assert len(verdicts) == 5
+
+
+def test_the_research_drops_every_source_and_shows_every_ranker() -> None:
+    cells = code_cells(read(ROOT / "notebooks" / "main_research.ipynb"))
+    groups = next(cell.source for cell in cells if "SOURCE_GROUPS = " in cell.source)
+    assert [name for name in MATRICES if f'"{name}"' not in groups] == []
+    said = " ".join(text for cell in cells for text in texts(cell))
+    assert [regime for regime in REGIMES if f"learning_curve_{regime}" not in said] == []
 
 
 @pytest.mark.slow
