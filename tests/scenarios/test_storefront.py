@@ -213,7 +213,7 @@ def test_the_extract_is_won_by_the_two_stage_recipe(data_dir: Path, tmp_path: Pa
     ndcg = done["evaluate"]["ndcg@10"]
     assert done["evaluate"]["winner"] == "candidate" and done["register"]["winner"] == "catboost"
     assert done["promote"]["champion"] == "1"
-    assert ndcg["candidate"] > max(ndcg["popular"] + 0.02, ndcg["item_knn"])
+    assert ndcg["candidate"] > max(ndcg["popular"] + 0.03, ndcg["item_knn"])
     assert done["ranker"]["learned"] and set(done["ranker"]["ndcg"]) == set(REGIMES)
     recall = done["candidates"]["recall"]
     assert recall["union"] > max(recall["by_source"].values()) > 0
