@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from airflow_server import Airflow, wait
+from airflow_server import Airflow
 from postgresql_server import PostgresServer
 from telegram_server import CHAT_ID, TOKEN, Sent, TelegramServer
+from waiting import wait
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from airflow_server import wait
 from telegram_server import TOKEN
+from waiting import wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(900)]
 

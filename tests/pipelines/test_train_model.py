@@ -6,7 +6,7 @@ import json
 
 import psutil
 import pytest
-from airflow_server import wait
+from waiting import wait
 
 from vitrina.scenarios import scenario
 

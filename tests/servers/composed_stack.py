@@ -7,20 +7,20 @@ import secrets
 import shutil
 import socket
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx
+from airflow_api import AirflowApi
 from container_engine import ROOT, Engine
 
 FILES = ["docker-compose.yaml", "tests/stack/compose.test.yaml"]
 PORTS = ("VITRINA_PORT", "AIRFLOW_PORT", "MLFLOW_PORT", "PROMETHEUS_PORT")
-ENDED = ("success", "failed")
 
 
 @dataclass
@@ -34,7 +34,6 @@ class Stack:
 
     def __post_init__(self) -> None:
         self.project = f"vitrina-test-{secrets.token_hex(3)}"
-        self._airflow: httpx.Client | None = None
 
     @property
     def env_file(self) -> Path:
@@ -75,8 +74,7 @@ class Stack:
 
     def down(self) -> None:
         """Ends it, and removes what it kept."""
-        if self._airflow is not None:
-            self._airflow.close()
+        self.airflow.close()
         self.compose("down", "--volumes", "--remove-orphans")
 
     def containers(self, *arguments: str) -> list[dict[str, Any]]:
@@ -102,32 +100,20 @@ class Stack:
     def recommend(self, client: httpx.Client, user: int = 1, k: int = 5) -> httpx.Response:
         return client.post(f"{self.url('VITRINA_PORT')}/recommendations?user_id={user}&k={k}", timeout=30)
 
-    def airflow(self, method: str, path: str, **content: Any) -> Any:
-        """One call of Airflow's public API; the answer's JSON."""
-        url = self.url("AIRFLOW_PORT")
-        if self._airflow is None:
-            user = {"username": "admin", "password": self.settings["AIRFLOW_ADMIN_PASSWORD"]}
-            token = httpx.post(f"{url}/auth/token", json=user, timeout=60)
-            assert token.status_code == 201, token.text
-            headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
-            self._airflow = httpx.Client(base_url=f"{url}/api/v2", headers=headers, timeout=60)
-        answer = self._airflow.request(method, path, **content)
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json() if answer.content else None
+    @cached_property
+    def airflow(self) -> AirflowApi:
+        """Its Airflow, asked as the administrator."""
+        return AirflowApi(self.url("AIRFLOW_PORT"), user="admin", password=self.settings["AIRFLOW_ADMIN_PASSWORD"])
 
     def train(self, seconds: float = 1200, **params: Any) -> str:
         """Triggers the storefront's DAG as its page does and waits for its success; the run's id."""
         for dag in ("storefront", "telegram"):
-            wait(lambda dag=dag: self._knows(dag), 120)  # type: ignore[misc]
-            self.airflow("PATCH", f"/dags/{dag}", json={"is_paused": False})
-        body = {"logical_date": None, "conf": params}
-        run = self.airflow("POST", "/dags/storefront/dagRuns", json=body)["dag_run_id"]
-        path = f"/dags/storefront/dagRuns/{run}"
-        wait(lambda: self.airflow("GET", path)["state"] in ENDED, seconds, pause=2)
-        tasks = self.airflow("GET", f"{path}/taskInstances")["task_instances"]
-        states = {one["task_id"]: one["state"] for one in tasks}
+            self.airflow.unpause(dag)
+        run = self.airflow.trigger("storefront", **params)
+        self.airflow.finish("storefront", run, seconds)
+        states = self.airflow.tasks("storefront", run)
         assert set(states.values()) == {"success"}, f"{states}\n{self._why(run, states)}"
-        return str(run)
+        return run
 
     def champion(self) -> str | None:
         """The champion's version, as MLflow says."""
@@ -175,25 +161,9 @@ class Stack:
             stop.set()
             thread.join(60)
 
-    def _knows(self, dag: str) -> bool:
-        return dag in [one["dag_id"] for one in self.airflow("GET", "/dags", params={"limit": 100})["dags"]]
-
     def _why(self, run: str, states: dict[str, str | None]) -> str:
         failed = [task for task, state in states.items() if state == "failed"]
-        texts = []
-        for task in failed:
-            path = f"/dags/storefront/dagRuns/{run}/taskInstances/{task}/logs/1"
-            log = self.airflow("GET", path, params={"full_content": True}, headers={"Accept": "application/json"})
-            texts.append(f"--- {task}\n" + "\n".join(str(one.get("event", one)) for one in log["content"])[-4000:])
-        return "\n".join(texts)
-
-
-def wait(reached: Callable[[], bool], seconds: float = 60, pause: float = 0.5) -> None:
-    """Returns when something has come true; fails when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, f"it did not happen within {seconds:.0f} s"
-        time.sleep(pause)
+        return "\n".join(f"--- {task}\n{self.airflow.log('storefront', run, task)[-4000:]}" for task in failed)
 
 
 def _free_port() -> int:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from composed_stack import Stack, wait
+from composed_stack import Stack
+from waiting import wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(1800)]
 EARLIER = "2015-07-01"
