@@ -13,7 +13,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from vitrina.telemetry.metrics import ServiceMetrics
-from vitrina.telemetry.names import METRIC_NAMES, MetricName
+from vitrina.telemetry.names import SERVICE_NAMES, MetricName
+from vitrina.telemetry.pipeline_names import PIPELINE_NAMES
+
+METRIC_NAMES = SERVICE_NAMES + PIPELINE_NAMES
+STOREFRONT = {"scenario": "storefront"}
 
 
 @pytest.mark.parametrize("metric", METRIC_NAMES, ids=lambda metric: metric.name)
@@ -47,15 +51,23 @@ def test_counts_come_out() -> None:
     assert value("vitrina_http_requests_total", route="/x", status="200") == 2
     assert value("vitrina_http_request_duration_seconds_bucket", route="/x", le="0.0005") == 1
     assert value("vitrina_http_request_duration_seconds_sum", route="/x") == pytest.approx(0.0018)
-    assert (value("vitrina_model_info", version="1"), value("vitrina_model_info", version="2")) == (0, 1)
-    assert (value("vitrina_model_as_of_timestamp_seconds"), value("vitrina_model_loaded_timestamp_seconds")) == (5, 9)
-    assert b'vitrina_fallbacks_total{reason="no_list"} 1.0' in metrics.exposition()
+    assert (
+        value("vitrina_model_info", **STOREFRONT, version="1"),
+        value("vitrina_model_info", **STOREFRONT, version="2"),
+    ) == (0, 1)
+    assert (
+        value("vitrina_model_as_of_timestamp_seconds", **STOREFRONT),
+        value("vitrina_model_loaded_timestamp_seconds", **STOREFRONT),
+    ) == (5, 9)
+    assert b'vitrina_fallbacks_total{reason="no_list",scenario="storefront"} 1.0' in metrics.exposition()
 
 
 def test_two_objects_do_not_share_counts() -> None:
     first, second = ServiceMetrics(), ServiceMetrics()
     first.answer("popular")
-    assert second.registry.get_sample_value("vitrina_recommendations_total", {"source": "popular"}) is None
+    assert (
+        second.registry.get_sample_value("vitrina_recommendations_total", {**STOREFRONT, "source": "popular"}) is None
+    )
 
 
 def test_processes_are_summed(tmp_path: Path) -> None:
@@ -73,7 +85,7 @@ def test_processes_are_summed(tmp_path: Path) -> None:
             env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
         )
     text = ServiceMetrics(folder=str(tmp_path)).exposition().decode()
-    assert 'vitrina_recommendations_total{source="popular"} 2.0' in text
+    assert 'vitrina_recommendations_total{scenario="storefront",source="popular"} 2.0' in text
     assert 'vitrina_http_request_duration_seconds_count{route="/x"} 2.0' in text
 
 

@@ -16,6 +16,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from vitrina.telemetry import names
 from vitrina.telemetry.names import MetricName
 
+SCENARIO = "storefront"
+MODES: dict[str, Any] = {"sum": "livesum", "min": "livemin", "max": "livemax"}
 READS = 5
 READ_PAUSE = 0.02
 
@@ -26,7 +28,7 @@ class ServiceMetrics:
     def __init__(self, registry: CollectorRegistry | None = None, folder: str | None = None) -> None:
         self.registry = registry if registry is not None else CollectorRegistry()
         self._folder = folder
-        self._metrics: dict[str, Any] = {name.name: _make(name, self.registry) for name in names.METRIC_NAMES}
+        self._metrics: dict[str, Any] = {name.name: _make(name, self.registry) for name in names.SERVICE_NAMES}
         self._bound: dict[tuple[str, ...], Any] = {}
 
     def request(self, route: str, status: int, seconds: float) -> None:
@@ -37,16 +39,16 @@ class ServiceMetrics:
         self._child(names.ERRORS, kind).inc()
 
     def answer(self, source: str) -> None:
-        self._child(names.ANSWERS, source).inc()
+        self._child(names.ANSWERS, SCENARIO, source).inc()
 
     def fallback(self, reason: str) -> None:
-        self._child(names.FALLBACKS, reason).inc()
+        self._child(names.FALLBACKS, SCENARIO, reason).inc()
 
     def cold_user(self) -> None:
-        self._child(names.COLD_USERS).inc()
+        self._child(names.COLD_USERS, SCENARIO).inc()
 
     def swap(self, what: str, outcome: str) -> None:
-        self._child(names.SWAPS, what, outcome).inc()
+        self._child(names.SWAPS, SCENARIO, what, outcome).inc()
 
     def registry_up(self, up: bool) -> None:
         self._child(names.REGISTRY_UP).set(float(up))
@@ -57,12 +59,12 @@ class ServiceMetrics:
     def serving(self, version: str, *, before: str | None, as_of: int, lists_as_of: int | None, now: int) -> None:
         """The versions that this process serves from now on; times in milliseconds since the epoch."""
         if before is not None and before != version:
-            self._child(names.MODEL_INFO, before).set(0)
-        self._child(names.MODEL_INFO, version).set(1)
-        self._child(names.MODEL_AS_OF).set(as_of / 1000)
-        self._child(names.LISTS_AS_OF).set((lists_as_of or 0) / 1000)
+            self._child(names.MODEL_INFO, SCENARIO, before).set(0)
+        self._child(names.MODEL_INFO, SCENARIO, version).set(1)
+        self._child(names.MODEL_AS_OF, SCENARIO).set(as_of / 1000)
+        self._child(names.LISTS_AS_OF, SCENARIO).set((lists_as_of or 0) / 1000)
         if before != version:
-            self._child(names.MODEL_LOADED).set(now / 1000)
+            self._child(names.MODEL_LOADED, SCENARIO).set(now / 1000)
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes; of all workers when they share a folder (may wait a moment for one)."""
@@ -94,5 +96,5 @@ def _make(name: MetricName, registry: CollectorRegistry) -> Counter | Gauge | Hi
     if name.kind == "counter":
         return Counter(name.name, name.help, name.labels, registry=registry)
     if name.kind == "gauge":
-        return Gauge(name.name, name.help, name.labels, registry=registry, multiprocess_mode=name.merge)
+        return Gauge(name.name, name.help, name.labels, registry=registry, multiprocess_mode=MODES[name.merge])
     return Histogram(name.name, name.help, name.labels, registry=registry, buckets=name.buckets)
