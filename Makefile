@@ -4,7 +4,7 @@ VENV := .venv
 PORT ?= 8000
 CONSTRAINTS ?=
 ARGS ?=
-CHECKED := $(wildcard vitrina app benchmarks requirements)
+CHECKED := $(wildcard vitrina app benchmarks requirements test_recsys.py)
 
 # ALS keeps its own threads; BLAS threads beside them only get in the way. Must be set before Python starts.
 export OPENBLAS_NUM_THREADS := 1
