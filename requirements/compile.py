@@ -15,16 +15,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = "# Made by `make requirements` from {source}; do not edit.\n"
 FILES = {
-    "requirements.txt": ("serve", "pipeline"),
-    "requirements-serve.txt": ("serve",),
-    "requirements-dev.txt": ("serve", "pipeline", "dev"),
+    "requirements.txt": ("serve", "pipeline", "traces"),
+    "requirements-serve.txt": ("serve", "traces"),
+    "requirements-dev.txt": ("serve", "pipeline", "traces", "dev"),
 }
 # Environments that Vitrina's own is not part of; without a constraints file each keeps the versions that it has.
 APART = {
     "requirements/airflow.in": ROOT / "requirements" / "airflow.txt",
     "mlflow_server/requirements.in": ROOT / "mlflow_server" / "requirements.txt",
 }
-EVERYTHING = ("serve", "pipeline", "spark", "reviews", "dev")
+EVERYTHING = ("serve", "pipeline", "traces", "spark", "reviews", "dev")
 # What torch pulls in for GPUs follows from torch's own exact pins.
 FOLLOWS_TORCH = ("cuda-", "nvidia-", "triton==")
 PINNED_BLOCK = re.compile(r"(?<=^constraint-dependencies = \[\n).*?(?=^\])", re.MULTILINE | re.DOTALL)

@@ -21,9 +21,9 @@ from app.settings import Settings
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENT_FILES = ("requirements.txt", "requirements-serve.txt", "requirements-dev.txt")
 EXTRAS_OF_FILE = {
-    "requirements.txt": ("serve", "pipeline"),
-    "requirements-serve.txt": ("serve",),
-    "requirements-dev.txt": ("serve", "pipeline", "dev"),
+    "requirements.txt": ("serve", "pipeline", "traces"),
+    "requirements-serve.txt": ("serve", "traces"),
+    "requirements-dev.txt": ("serve", "pipeline", "traces", "dev"),
 }
 STRAY = re.compile(r"(^|/)(uv\.lock|\.env|mlruns/.*|catboost_info/.*|[^/]*\.(pkl|pickle|db|sqlite|whl))$")
 MACHINE_PATH = re.compile(r"(?<![\w.>}\])*~-])/(root|home|work|tmp)/\w")
@@ -158,7 +158,10 @@ def test_what_is_installed_for_a_use_is_enough_to_import_it(name: str, modules: 
 
 
 def test_every_imported_package_is_declared() -> None:
-    names = {canonicalize_name(requirement.name) for requirement in declared(("serve", "pipeline", "spark", "reviews"))}
+    names = {
+        canonicalize_name(requirement.name)
+        for requirement in declared(("serve", "pipeline", "traces", "spark", "reviews"))
+    }
     providers = importlib.metadata.packages_distributions()
     undeclared = set()
     for path in (path for top in ("vitrina", "app") for path in (ROOT / top).rglob("*.py")):
