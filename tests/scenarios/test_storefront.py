@@ -20,7 +20,7 @@ from vitrina.registry.model_format import read_model, write_model
 from vitrina.registry.registry import RunRecord
 from vitrina.scenarios import Run
 from vitrina.scenarios.champion import Champion
-from vitrina.scenarios.storefront import SCENARIO
+from vitrina.scenarios.storefront import METRICS, SCENARIO
 from vitrina.storage.objects import FolderObjects
 
 RunAt = Callable[..., Run]
@@ -37,8 +37,16 @@ def test_fifty_lines_with_their_own_names_end_in_a_champion(tiny_log: Path, tmp_
     run = run_at(tmp_path / "home", data=str(tiny_log), columns=columns)
     done = results(run)
     assert (done["validate"]["rows_out"], done["validate"]["users"], done["validate"]["items"]) == (50, 10, 5)
+    flow = {step: (result.get("rows_in"), result.get("rows_out")) for step, result in done.items()}
+    assert (flow["validate"], flow["prepare"], flow["ranker"]) == ((50, 50), (50, 50), (50, 0))
+    assert flow["register"] == (50, None) and flow["publish"] == (50, 10)
+    assert done["candidates"]["rows_in"] == done["evaluate"]["rows_in"] == 50
+    assert 0 < done["evaluate"]["rows_out"] <= 10 < done["candidates"]["rows_out"]
     assert done["ranker"]["learned"] is False
     assert done["evaluate"]["winner"] == done["register"]["winner"] in ("popular", "item_knn")
+    assert done["evaluate"]["gate"] == {"outcome": "promoted", "reasons": done["evaluate"]["reasons"]}
+    assert done["evaluate"]["quality"]["candidate"].keys() == {*METRICS}
+    assert {name: of["ndcg@10"] for name, of in done["evaluate"]["quality"].items()} == done["evaluate"]["ndcg@10"]
     assert any("best baseline" in note for note in run.facts["notes"])
     assert done["promote"] == {"promoted": True, "champion": "1", "before": None}
     assert done["publish"]["users"] == 10

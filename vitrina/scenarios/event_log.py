@@ -142,8 +142,11 @@ def prepare(run: Run) -> dict[str, Any]:
     ):
         made = number(run.local("validated"), folder, engine)
         users, items = len(made.users), len(made.items)
+        events = made.events(engine)
+        rows_in = made.report.rows_out
+        rows_out = int(engine.to_arrow(events.aggregate(rows=events.count()))["rows"][0].as_py())
         (made.folder / FINGERPRINT).write_text(fingerprint(made.folder))
-    return {"users": users, "items": items}
+    return {"rows_in": rows_in, "rows_out": rows_out, "users": users, "items": items}
 
 
 def fingerprint_of(run: Run) -> str:

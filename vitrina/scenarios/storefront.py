@@ -59,6 +59,7 @@ WINDOW_USERS = 1_000
 MOST_WINDOWS = 5
 CUT_EVERY_DAYS = 7
 BASELINES = ("popular", "item_knn")
+METRICS = ("ndcg@10", "recall@10", "hr@10", "map@10", "precision@10", "hr@100")
 
 
 def recipe(run: Run) -> TwoStage:
@@ -117,13 +118,19 @@ def candidates(run: Run) -> dict[str, Any]:
         for done, cut in enumerate([shop.as_of, *starts]):
             run.progress("candidate sources", done, len(starts) + 1)
             tables_at(run, shop, spec, cut)
-        _, recall = sample_cut(
+        rows, recall = sample_cut(
             spec, shop.histories, starts[-1], tables_at(run, shop, spec, starts[-1]), threads=run.threads
         )
     run.note(f"candidate recall {recall.union:.3f} over {recall.pairs:,} wanted items")
     found = {"union": recall.union, "by_source": recall.by_source, "pairs": recall.pairs}
     run.objects.put_bytes(run.key("recall.json"), json.dumps(found).encode())
-    return {"as_of": shop.as_of, "windows": starts, "recall": found}
+    return {
+        "rows_in": len(shop.log.ts),
+        "rows_out": sum(len(part) for part in rows.values()),
+        "as_of": shop.as_of,
+        "windows": starts,
+        "recall": found,
+    }
 
 
 def ranker(run: Run) -> dict[str, Any]:
@@ -157,7 +164,7 @@ def ranker(run: Run) -> dict[str, Any]:
             run.note(str(error))
             with run.writing("ranker") as folder:
                 write_model(folder, arrays={}, files={}, meta={"learned": False, "why": str(error)})
-            return {"learned": False, "why": str(error)}
+            return {"rows_in": len(shop.log.ts), "rows_out": 0, "learned": False, "why": str(error)}
     rankers = {name: fitted.as_json() for name, fitted in trained.rankers.items()}
     meta = {"learned": True, "rankers": rankers, "groups": trained.groups, "cuts": list(trained.cuts)}
     arrays = trained.trees._asdict() | {f"curve_{name}": fitted.curve for name, fitted in trained.rankers.items()}
@@ -166,40 +173,49 @@ def ranker(run: Run) -> dict[str, Any]:
         for path, fitted in zip(files.values(), trained.rankers.values(), strict=True):
             path.write_bytes(fitted.cbm)
         write_model(folder, arrays=arrays, files=files, meta=meta)
-    return {"learned": True, "ndcg": {name: one["ndcg"] for name, one in rankers.items()}, "groups": trained.groups}
+    return {
+        "rows_in": len(shop.log.ts),
+        "rows_out": trained.groups,
+        "learned": True,
+        "ndcg": {name: one["ndcg"] for name, one in rankers.items()},
+        "groups": trained.groups,
+    }
 
 
 def evaluate(run: Run) -> dict[str, Any]:
     """Backtests the recipe, the champion's recipe and the publishable baselines on the windows; the gate decides."""
-    from vitrina.evaluation.gate import Gate
+    from vitrina.evaluation.gate import CHAMPION, Gate
     from vitrina.evaluation.report import Table
 
     spec = recipe(run)
-    scores = backtested(run, spec)
+    scores, events = backtested(run, spec)
     verdict = Gate().decide(scores["candidate"], scores.get("champion"), {name: scores[name] for name in BASELINES})
     for reason in verdict.reasons:
         run.note(reason)
-    table = Table.of(
-        "Rolling windows, repeats allowed",
-        scores,
-        ["ndcg@10", "recall@10", "hr@10", "map@10", "precision@10", "hr@100"],
-    )
+    table = Table.of("Rolling windows, repeats allowed", scores, METRICS)
     with run.objects.writing(run.key("evaluation")) as folder:
         (folder / "verdict.json").write_text(json.dumps(verdict.as_json()))
         (folder / "table.json").write_text(table.to_json())
         (folder / "table.md").write_text(table.markdown())
         for name, found in scores.items():
             found.save(folder / f"{name}.npz")
+    quality = {name: {metric: found.mean(metric) for metric in METRICS} for name, found in scores.items()}
+    outcome = "refused" if verdict.winner == CHAMPION else "promoted"
     return {
+        "rows_in": events,
+        "rows_out": len(scores["candidate"]),
         "winner": verdict.winner,
         "promote": verdict.promote,
         "reasons": list(verdict.reasons),
-        "ndcg@10": {name: found.mean("ndcg@10") for name, found in scores.items()},
+        "ndcg@10": {name: of["ndcg@10"] for name, of in quality.items()},
+        "quality": quality,
+        "gate": {"outcome": outcome, "reasons": list(verdict.reasons)},
     }
 
 
-def backtested(run: Run, spec: TwoStage) -> dict[str, Scores]:
-    """Pooled scores of "candidate", "champion" (when there is one) and the baselines, on the same rows."""
+def backtested(run: Run, spec: TwoStage) -> tuple[dict[str, Scores], int]:
+    """Pooled scores of "candidate", "champion" (when there is one) and the baselines, on the same rows; and how many
+    events there were to learn from."""
     from dataclasses import replace
 
     from vitrina.evaluation.backtest import backtest
@@ -234,7 +250,7 @@ def backtested(run: Run, spec: TwoStage) -> dict[str, Scores]:
         )["repeats"]
     if reigning is not None and reigning == spec:
         found["champion"] = found["candidate"]
-    return found
+    return found, len(events.ts)
 
 
 def champion_recipe(run: Run) -> TwoStage | None:
@@ -286,7 +302,7 @@ def register(run: Run) -> dict[str, Any]:
     promote = bool(verdict["winner"] != "champion")
     found = {"version": version, "winner": winner, "promote": promote, "content": digest}
     run.objects.put_bytes(run.key("registered.json"), json.dumps(found).encode())
-    return found
+    return {"rows_in": len(shop.log.ts), **found}
 
 
 def _registered_before(run: Run, digest: str, record: RunRecord) -> str | None:

@@ -67,7 +67,14 @@ def publish_for(run: Run, *, list_length: int, active_days: int) -> dict[str, An
             )
         publish_lists(run.objects, root, version)
     run.note(f"Published {len(active):,} lists of version {champion.version}")
-    return {"lists": len(active), "users": histories.users, "model_version": champion.version, "version": version}
+    return {
+        "rows_in": len(histories.items),
+        "rows_out": len(active),
+        "lists": len(active),
+        "users": histories.users,
+        "model_version": champion.version,
+        "version": version,
+    }
 
 
 def in_rows_of(items: IdMap, shop: Shop) -> Histories:
