@@ -69,19 +69,22 @@ def error_body(reason: str, remedy: str, field: str | None = None) -> dict[str, 
 
 
 def install(app: FastAPI, metrics: ServiceMetrics) -> None:
-    """Makes every error of the app an answer in JSON, and counts it by kind."""
+    """Makes every error that the app raises on purpose an answer in JSON, and counts it by kind. `fault` is for the
+    others."""
 
-    async def on_library_error(_: Request, error: Exception) -> Response:
+    async def on_library_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, VitrinaError)
         metrics.error(type(error).__name__)
+        request.scope["reason"] = str(error)
         if isinstance(error, RequestError):
             return _json(status_of(error), error_body(error.problem, error.remedy, error.field))
         reason, _dot, remedy = str(error).partition(". ")
         return _json(status_of(error), error_body(reason, remedy or "See the log of the service"))
 
-    async def on_refusal(_: Request, error: Exception) -> Response:
+    async def on_refusal(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)
         metrics.error(HTTPStatus(error.status).phrase)
+        request.scope["reason"] = error.reason
         return _json(error.status, error_body(error.reason, error.remedy), error.headers)
 
     async def on_http(_: Request, error: Exception) -> Response:
@@ -90,22 +93,24 @@ def install(app: FastAPI, metrics: ServiceMetrics) -> None:
         remedy = REMEDIES.get(error.status_code, "See /docs")
         return _json(error.status_code, error_body(str(error.detail), remedy), error.headers)
 
-    async def on_validation(_: Request, error: Exception) -> Response:
+    async def on_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         metrics.error("RequestError")
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"][1:])
+        request.scope["reason"] = f"{field}: {first['msg']}"
         return _json(422, error_body(str(first["msg"]), "See /docs for this route", field))
-
-    async def on_fault(_: Request, error: Exception) -> Response:
-        metrics.error("Internal Server Error")
-        return _json(500, error_body("the service failed", "The log of the service holds the cause; report it"))
 
     app.add_exception_handler(VitrinaError, on_library_error)
     app.add_exception_handler(Refused, on_refusal)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)
-    app.add_exception_handler(Exception, on_fault)
+
+
+def fault() -> Response:
+    """The answer when the app raised what nobody expected."""
+    remedy = "The log of the service holds the cause under the X-Request-ID of this answer; report it"
+    return _json(500, error_body("the service failed", remedy))
 
 
 def _json(status: int, body: dict[str, Any], headers: Any = None) -> Response:

@@ -14,6 +14,7 @@ from fastapi import Depends, FastAPI
 
 from app import errors, recommendations, status
 from app.documentation import describe
+from app.logs import RequestLog
 from app.measured import Measured
 from app.schemas import ErrorAnswer
 from app.service import Service
@@ -67,7 +68,8 @@ def create_app(
 
     app = FastAPI(title="Vitrina", version=_version(), lifespan=lifespan, redirect_slashes=False, redoc_url=None)
     app.state.service = service
-    app.add_middleware(Measured, metrics=metrics, paths=PATHS)
+    log = RequestLog(slow_seconds=settings.slow_seconds, every=settings.access_log)
+    app.add_middleware(Measured, metrics=metrics, paths=PATHS, log=log)
     errors.install(app, metrics)
     app.router.routes[:0] = recommendations.routes(service)
     app.include_router(status.open_routes)

@@ -1,4 +1,4 @@
-"""Counts and times every request at the edge of the app."""
+"""The edge of the app: every request gets its id, is counted and timed, and never ends without an answer."""
 
 from __future__ import annotations
 
@@ -6,31 +6,51 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.errors import fault
+from app.logs import RequestIds, RequestLog
+from vitrina.telemetry.logs import REQUEST
 from vitrina.telemetry.metrics import ServiceMetrics
 
 
 class Measured:
     """A plain ASGI wrapper. The route label is a known path or `other`, so callers cannot make new label values."""
 
-    def __init__(self, app: ASGIApp, *, metrics: ServiceMetrics, paths: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: ServiceMetrics, paths: frozenset[str], log: RequestLog) -> None:
         self._app = app
         self._metrics = metrics
         self._labels = {path: path for path in paths} | {f"{path}/": path for path in paths if path != "/"}
+        self._log = log
+        self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         start = perf_counter()
-        status = 500
+        request_id = self._ids.of(scope["headers"])
+        REQUEST.set({"request_id": request_id.decode()})  # of this task alone: the server makes one for each request
+        status = 0
+        error: Exception | None = None
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
+        except Exception as raised:
+            error = raised
+            self._metrics.error("Internal Server Error")
+            if status:  # half an answer is out; only closing the connection can tell
+                raise
+            await fault()(scope, receive, watched)
         finally:
-            self._metrics.request(self._labels.get(scope["path"], "other"), status, perf_counter() - start)
+            seconds = perf_counter() - start
+            status = 500 if error or not status else status
+            self._metrics.request(self._labels.get(scope["path"], "other"), status, seconds)
+            log = self._log
+            if status >= 400 or seconds > log.slow_seconds or log.every:
+                log(scope, status, seconds, error)

@@ -6,16 +6,19 @@ under a folder of this start, so that any worker can tell the sum; it is removed
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import vitrina
 from app.settings import Settings
+from vitrina.telemetry import logs
 
 GRACE_SECONDS = 30
 MakeApp = Callable[[Settings], Any]
@@ -26,6 +29,8 @@ def run(
 ) -> None:
     """Serves until a signal ends it. `make_app` is called in each worker; without it, `app.main.create_app`."""
     make_app = make_app or _create_app
+    hidden = [one.get_secret_value() for one in (settings.admin_token, settings.s3_secret_key) if one is not None]
+    logs.configure(os.environ, terminal=sys.stderr.isatty(), secrets=hidden)
     if not os.access(
         Path(vitrina.__file__).parent, os.W_OK
     ):  # numba keeps its machine code there, else it needs a home
@@ -54,17 +59,32 @@ def _run_one(app: Any, host: str, port: int) -> None:
         loop="uvloop",
         http="httptools",
         access_log=False,
+        log_config=None,  # its records are lines of ours
         timeout_graceful_shutdown=GRACE_SECONDS,
-        log_level="info",
     )
 
 
 def _run_several(load: Callable[[], Any], bind: str, workers: int, folder: str) -> None:
     from gunicorn.app.base import BaseApplication
+    from gunicorn.glogging import Logger
     from uvicorn_worker import UvicornWorker
+
+    class Records(Logger):
+        """gunicorn's records go where all others go; it would write them in a form of its own."""
+
+        def setup(self, cfg: Any) -> None:
+            self.error_log.propagate = True
 
     class Worker(UvicornWorker):
         """Ends on SIGQUIT too: gunicorn sends it when it was interrupted itself, and uvicorn alone would not listen."""
+
+        CONFIG_KWARGS: ClassVar[dict[str, Any]] = {"loop": "uvloop", "http": "httptools", "access_log": False}
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            uvicorn = logging.getLogger("uvicorn.error")  # made gunicorn's a moment ago
+            uvicorn.setLevel(logging.NOTSET)
+            uvicorn.propagate = True
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             signal.raise_signal(signal.SIGTERM)
@@ -75,6 +95,7 @@ def _run_several(load: Callable[[], Any], bind: str, workers: int, folder: str) 
                 "bind": bind,
                 "workers": workers,
                 "worker_class": Worker,
+                "logger_class": Records,
                 "graceful_timeout": GRACE_SECONDS,
                 "timeout": 120,
                 "keepalive": 5,

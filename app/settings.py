@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=2.0, gt=0, le=3600, description="Pause between looks for new models or lists.")
     max_body_bytes: int = Field(default=65_536, ge=1024, description="Largest accepted request body.")
 
+    slow_seconds: float = Field(default=0.5, gt=0, description="Answers that take longer are written to the log.")
+    access_log: bool = Field(default=False, description="Whether every answer is written to the log.")
+
     @property
     def copies_root(self) -> Path:
         return self.home / "serving"
