@@ -1,4 +1,4 @@
-"""`python -m benchmarks [serving|growth|quality|state|all]`: measures, prints tables, stores JSON and Markdown."""
+"""`python -m benchmarks [serving|growth|quality|state|visitors|all]`: measures, prints tables and stores them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def main() -> None:
         "growth": growth,
         "quality": quality,
         "state": state,
+        "visitors": visitors,
     }
     for name in verbs if options.what == "all" else [options.what]:
         try:
@@ -39,17 +40,19 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     """Every option with its default."""
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    made.add_argument("what", nargs="?", choices=["serving", "growth", "quality", "state", "all"], default="all")
+    subjects = ["serving", "growth", "quality", "state", "visitors", "all"]
+    made.add_argument("what", nargs="?", choices=subjects, default="all")
     made.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     made.add_argument("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="day that the results are marked with")
-    asked = made.add_argument_group("serving")
-    asked.add_argument("--data", type=Path, help="train on this log instead of a generated world")
-    asked.add_argument(
+    trained_on = made.add_argument_group("serving and visitors")
+    trained_on.add_argument("--data", type=Path, help="train on this log instead of a generated world")
+    trained_on.add_argument(
         "--home", type=Path, help="ask the champion of this trained home; trained first when it holds none"
     )
-    asked.add_argument(
+    trained_on.add_argument(
         "--world", type=int, default=500_000, metavar="EVENTS", help="size of the generated world (500000)"
     )
+    asked = made.add_argument_group("serving")
     asked.add_argument("--seconds", type=int, default=4, help="length of one stretch of load (4)")
     asked.add_argument("--rounds", type=int, default=3, help="stretches of each subject (3)")
     asked.add_argument("--profile", action="store_true", help="time the parts of one answer instead")
@@ -64,7 +67,30 @@ def parser() -> argparse.ArgumentParser:
     inserted = made.add_argument_group("state")
     inserted.add_argument("--inserts", type=int, default=4_000, help="single inserts of one stretch of load (4000)")
     inserted.add_argument("--turns", type=int, default=5, help="stretches of each driver and shape (5)")
+    come = made.add_argument_group("visitors")
+    come.add_argument("--rate", type=positive, default=200.0, help="requests per second in the steady phase (200)")
+    come.add_argument("--spike", type=positive, default=3.0, help="times the rate in the spike (3)")
+    come.add_argument("--length", type=positive, default=60.0, help="seconds of all phases together (60)")
+    come.add_argument("--cold", type=share, default=0.2, help="share of the visits by ids that no log has named (0.2)")
+    come.add_argument(
+        "--exponent", type=positive, default=1.0, help="power law: rank r of activity has weight r^-exponent (1)"
+    )
+    come.add_argument("--workers", type=int, default=2, help="workers of the service (2)")
     return made
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    if not 0 < float(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: give a number above 0")
+    return float(text)
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    if not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a number from 0 to 1")
+    return float(text)
 
 
 def serving(options: argparse.Namespace, console: Console) -> None:
@@ -109,6 +135,23 @@ def state(options: argparse.Namespace, console: Console) -> None:
     facts = machine(options.date)
     found = measured.run(options.inserts, options.turns)
     finish(options, console, "state", {"machine": facts, **found}, measured.tables(found))
+
+
+def visitors(options: argparse.Namespace, console: Console) -> None:
+    """A shop's visitors against the service, played by k6; ends with an error when a limit was crossed."""
+    from benchmarks.visitors import drive, report
+    from benchmarks.visitors.plan import Shape
+
+    facts = machine(options.date)
+    with tempfile.TemporaryDirectory(prefix="vitrina-bench-") as folder:
+        scratch = Path(folder)
+        world = trained(options, scratch, console)
+        shape = Shape(cold_share=options.cold, exponent=options.exponent)
+        phases = drive.phases_of(options.rate, options.spike, options.length)
+        found = drive.run(world, scratch, shape, phases, workers=options.workers)
+    finish(options, console, "visitors", {"machine": facts, **found}, report.tables(found))
+    if faults := report.faults(found):
+        raise SystemExit("\n".join(faults))
 
 
 def trained(options: argparse.Namespace, scratch: Path, console: Console) -> Any:
