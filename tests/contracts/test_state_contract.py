@@ -13,7 +13,7 @@ from vitrina.errors import StateError
 from vitrina.storage.database import open_engine
 from vitrina.storage.schema import migrate
 from vitrina.storage.sql_state import SqlState
-from vitrina.storage.state import State, StepRun
+from vitrina.storage.state import GateTally, Overview, State, StepRun
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -108,3 +108,63 @@ def test_values_are_values_and_never_statements(state: State) -> None:
     hostile = "'; DROP TABLE step_runs; --"
     done = state.finish_step(begin(state, run_id=hostile, step=hostile), now=2_000, result={hostile: hostile})
     assert state.step_runs("shop", run_id=hostile) == [done]
+
+
+def test_an_empty_database_has_nothing_to_tell(state: State) -> None:
+    assert state.overview() == Overview(steps=(), gates=())
+
+
+def test_the_overview_counts_attempts_and_knows_the_newest(state: State) -> None:
+    first = state.finish_step(begin(state, run_id="r1", now=1_000), now=1_500, result={"rows_in": 1})
+    lost = begin(state, run_id="r2", now=2_000)
+    again = state.finish_step(begin(state, run_id="r2", now=3_000), now=3_700, result={"rows_in": 2})
+    failed = state.fail_step(begin(state, run_id="r3", now=4_000), now=4_100, error="broken")
+    running = begin(state, run_id="r4", now=5_000)
+    only = begin(state, step="ranker", run_id="r4", now=6_000)
+    other = state.fail_step(begin(state, scenario="bank", now=7_000), now=7_500, error="broken, too")
+    seen = state.overview()
+    assert [(one.scenario, one.step) for one in seen.steps] == [
+        ("bank", "prepare"),
+        ("shop", "prepare"),
+        ("shop", "ranker"),
+    ]
+    bank, prepare, ranker = seen.steps
+    assert (prepare.done, prepare.failed, prepare.last_done, prepare.last_failed) == (2, 2, 3_700, 4_100)
+    assert (prepare.newest, prepare.newest_done, prepare.newest_ended) == (running, again, failed)
+    assert (bank.done, bank.failed, bank.last_done, bank.last_failed) == (0, 1, None, 7_500)
+    assert (bank.newest, bank.newest_done, bank.newest_ended) == (other, None, other)
+    assert (ranker.done, ranker.failed) == (0, 0)
+    assert (ranker.newest, ranker.newest_done, ranker.newest_ended) == (only, None, None)
+    # Taken for dead, it came to its end after all; the newest attempts stay those that began last.
+    state.finish_step(lost, now=9_000, result={"rows_in": 3})
+    prepare = state.overview().steps[1]
+    assert (prepare.done, prepare.failed, prepare.last_done) == (3, 1, 9_000)
+    assert (prepare.newest_done, prepare.newest_ended) == (again, failed)
+    assert first.result == {"rows_in": 1}
+
+
+def decide(state: State, run_id: str, result: object, scenario: str = "shop") -> None:
+    begun = begin(state, step="evaluate", run_id=run_id, scenario=scenario)
+    state.finish_step(begun, now=2_000, result=result if isinstance(result, dict) else {"gate": {"outcome": result}})
+
+
+def test_gates_are_counted_and_refusals_since_the_last_promotion(state: State) -> None:
+    decide(state, "r0", {"promote": True})  # an older release told of no gate
+    assert state.overview().gates == ()
+    decide(state, "r1", "refused")
+    assert state.overview().gates == (GateTally(scenario="shop", promoted=0, refused=1, refused_in_a_row=1),)
+    for run_id, outcome in (("r2", "promoted"), ("r3", "refused"), ("r4", "refused"), ("r4", "refused")):
+        decide(state, run_id, outcome)
+    state.fail_step(begin(state, step="evaluate", run_id="r5"), now=2_000, error="no decision")
+    decide(state, "r1", "refused", scenario="bank")
+    bank, shop = state.overview().gates
+    assert shop == GateTally(scenario="shop", promoted=1, refused=4, refused_in_a_row=2)
+    assert bank == GateTally(scenario="bank", promoted=0, refused=1, refused_in_a_row=1)
+    decide(state, "r6", "promoted")
+    assert state.overview().gates[1].refused_in_a_row == 0
+
+
+@pytest.mark.parametrize("gate", ["refused", None, 7, ["refused"], {"outcome": None}, {"outcome": "maybe"}, {}])
+def test_a_gate_that_cannot_be_read_is_no_decision(state: State, gate: object) -> None:
+    decide(state, "r1", {"gate": gate})
+    assert state.overview().gates == (GateTally(scenario="shop", promoted=0, refused=0, refused_in_a_row=0),)

@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, func, insert, select, text, update
 
 from vitrina.storage.database import connected, open_engine
 from vitrina.storage.schema import migrate, require_newest
-from vitrina.storage.state import StepRun
+from vitrina.storage.state import Overview, StepRun
 from vitrina.storage.state_tables import step_runs
-
-_FIELDS = [column for column in step_runs.columns if column.name != "id"]
+from vitrina.storage.step_rows import FIELDS, overview, step_run
 
 
 class SqlState:
@@ -44,7 +43,7 @@ class SqlState:
                 .values(outcome="failed", ended=now, error=f"did not finish; attempt {last + 1} took its place")
             )
             row = {**named, "attempt": last + 1, "as_of": as_of, "begun": now, "outcome": "running"}
-            return _step_run(connection.execute(insert(step_runs).values(row).returning(*_FIELDS)).one())
+            return step_run(connection.execute(insert(step_runs).values(row).returning(*FIELDS)).one())
 
     def finish_step(self, started: StepRun, *, now: int, result: Mapping[str, Any]) -> StepRun:
         return self._end(started, ended=now, outcome="done", result=_storable(result), error=None)
@@ -53,27 +52,27 @@ class SqlState:
         return self._end(started, ended=now, outcome="failed", result=None, error=_storable(error))
 
     def step_runs(self, scenario: str, *, run_id: str | None = None, limit: int = 100) -> list[StepRun]:
-        query = select(*_FIELDS).where(step_runs.c.scenario == scenario)
+        query = select(*FIELDS).where(step_runs.c.scenario == scenario)
         if run_id is not None:
             query = query.where(step_runs.c.run_id == run_id)
         with connected(self.engine) as connection:
-            return [_step_run(row) for row in connection.execute(query.order_by(step_runs.c.id.desc()).limit(limit))]
+            return [step_run(row) for row in connection.execute(query.order_by(step_runs.c.id.desc()).limit(limit))]
+
+    def overview(self) -> Overview:
+        with connected(self.engine) as connection:
+            return overview(connection)
 
     def _end(self, started: StepRun, **values: Any) -> StepRun:
         named = (step_runs.c[name] == getattr(started, name) for name in ("scenario", "run_id", "step", "attempt"))
         with connected(self.engine) as connection:
-            changed = connection.execute(update(step_runs).where(*named).values(values).returning(*_FIELDS))
-            return _step_run(changed.one())
+            changed = connection.execute(update(step_runs).where(*named).values(values).returning(*FIELDS))
+            return step_run(changed.one())
 
 
 def _one_at_a_time(connection: Connection, key: str) -> None:
     """Until the transaction ends, no other one with the same key goes on; SQLite has a single writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
-
-
-def _step_run(row: Row[Any]) -> StepRun:
-    return StepRun(**row._mapping)  # noqa: SLF001  the documented way to a row's names
 
 
 def _storable(value: Any) -> Any:
