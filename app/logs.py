@@ -55,7 +55,7 @@ class RequestLog:
         self._unsaid = 0
 
     def __call__(self, scope: Scope, status: int, seconds: float, error: Exception | None = None) -> None:
-        """Writes the line, or counts it. `error` is what nobody caught; the reason of a refusal is `scope["reason"]`."""
+        """Writes the line, or counts it. `error` is what nobody caught; why it was refused is `scope["reason"]`."""
         failed, slow = status >= 500, seconds > self.slow_seconds
         level = logging.ERROR if failed else logging.WARNING if slow or status >= 400 else logging.INFO
         if level == logging.WARNING and not self.every and not self._may_speak():

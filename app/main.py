@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,8 +16,10 @@ from app.documentation import describe
 from app.logs import RequestLog
 from app.measured import Measured
 from app.schemas import ErrorAnswer
-from app.service import Service
+from app.service import SCENARIO, Service
 from app.settings import Settings
+from app.usage import telling_usage
+from app.traces import RequestSpans
 from vitrina.serving.copies import Copies
 from vitrina.serving.state import LoadedModel
 from vitrina.serving.watcher import ChampionSource, Watcher
@@ -43,10 +44,12 @@ def create_app(
     source: ChampionSource | None = None,
     load: Callable[[Path], LoadedModel] | None = None,
     clock: Callable[[], int] = wall_clock,
+    metrics: ServiceMetrics | None = None,
 ) -> FastAPI:
-    """The service. `source` of champions and `load` (a model folder to a model) default to the real ones."""
-    metrics = ServiceMetrics(folder=os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+    """The service. `source` of champions, `load` (a model folder to a model) and `metrics` default to the real ones."""
+    metrics = metrics or ServiceMetrics(settings.metrics_folder)
     service = Service(settings=settings, metrics=metrics, clock=clock)
+    spans = RequestSpans(os.environ, _version())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -56,20 +59,23 @@ def create_app(
             load=load or model_loader(),
             copies=Copies(settings.copies_root),
             objects=object_store(settings),
-            lists_key="storefront/lists",
+            lists_key=f"{SCENARIO}/lists",
             lists_copies=Copies(settings.copies_root, "lists"),
-            metrics=metrics,
+            metrics=metrics.of(SCENARIO),
             clock=clock,
             every=settings.poll_seconds,
         )
-        await to_thread.run_sync(watcher.start)
-        yield
-        await to_thread.run_sync(watcher.stop)
+        spans.open()
+        with telling_usage(metrics):
+            await to_thread.run_sync(watcher.start)
+            yield
+            await to_thread.run_sync(watcher.stop)
+        await to_thread.run_sync(spans.close)
 
     app = FastAPI(title="Vitrina", version=_version(), lifespan=lifespan, redirect_slashes=False, redoc_url=None)
     app.state.service = service
     log = RequestLog(slow_seconds=settings.slow_seconds, every=settings.access_log)
-    app.add_middleware(Measured, metrics=metrics, paths=PATHS, log=log)
+    app.add_middleware(Measured, metrics=metrics, paths=PATHS, log=log, spans=spans)
     errors.install(app, metrics)
     app.router.routes[:0] = recommendations.routes(service)
     app.include_router(status.open_routes)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import fault
 from app.logs import RequestIds, RequestLog
+from app.traces import RequestSpans
 from vitrina.telemetry.logs import REQUEST
 from vitrina.telemetry.metrics import ServiceMetrics
 
@@ -15,11 +17,14 @@ from vitrina.telemetry.metrics import ServiceMetrics
 class Measured:
     """A plain ASGI wrapper. The route label is a known path or `other`, so callers cannot make new label values."""
 
-    def __init__(self, app: ASGIApp, *, metrics: ServiceMetrics, paths: frozenset[str], log: RequestLog) -> None:
+    def __init__(
+        self, app: ASGIApp, *, metrics: ServiceMetrics, paths: frozenset[str], log: RequestLog, spans: RequestSpans
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._labels = {path: path for path in paths} | {f"{path}/": path for path in paths if path != "/"}
         self._log = log
+        self._spans = spans
         self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -27,17 +32,20 @@ class Measured:
             await self._app(scope, receive, send)
             return
         start = perf_counter()
-        request_id = self._ids.of(scope["headers"])
-        REQUEST.set({"request_id": request_id.decode()})  # of this task alone: the server makes one for each request
+        raw_id = self._ids.of(scope["headers"])
+        request_id = raw_id.decode()
+        REQUEST.set({"request_id": request_id})  # of this task alone: the server makes one for each request
+        route = self._labels.get(scope["path"], "other")
+        span = self._spans.begin(scope, route, request_id) if self._spans.sent else None
         status = 0
         error: Exception | None = None
 
-        async def watched(message: Message) -> None:
+        def watched(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
-            await send(message)
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", raw_id)]
+            return send(message)  # not awaited here: a coroutine in between would cost as much as the counting
 
         try:
             await self._app(scope, receive, watched)
@@ -50,7 +58,9 @@ class Measured:
         finally:
             seconds = perf_counter() - start
             status = 500 if error or not status else status
-            self._metrics.request(self._labels.get(scope["path"], "other"), status, seconds)
+            self._metrics.request(route, status, seconds)
             log = self._log
             if status >= 400 or seconds > log.slow_seconds or log.every:
                 log(scope, status, seconds, error)
+            if span is not None:
+                span.end(status, error)

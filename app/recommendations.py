@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import time_ns
 from typing import Any
 
 import orjson
@@ -9,7 +10,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app.reading import query_fields, query_id, query_k, read_ask, read_body
-from app.service import Service
+from app.service import SCENARIO, Service
+from app.traces import RequestSpan
 from vitrina.errors import UnknownItemError
 from vitrina.serving.answer import NOTHING, answer
 from vitrina.serving.state import Rows, ServingState
@@ -20,6 +22,7 @@ class Recommendations:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._metrics = service.metrics.of(SCENARIO)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service = self._service
@@ -27,7 +30,12 @@ class Recommendations:
         state = service.state()
         fields = query_fields(scope["query_string"])
         ask = read_ask(query_id(fields, "user_id", state.user_kind), query_k(fields), body, state.items.kind)
-        found = answer(state, ask, now=service.clock(), metrics=service.metrics)
+        span: RequestSpan | None = scope.get("span")
+        begun = 0 if span is None else time_ns()
+        found = answer(state, ask, now=service.clock(), metrics=self._metrics)
+        if span is not None:
+            facts = {"vitrina.scenario": "storefront", "vitrina.model_version": state.version}
+            span.answered("answer", begun, {**facts, "vitrina.source": found.source, "vitrina.k": ask.k})
         content: dict[str, Any] = {
             "recs": _ids(state, found.items),
             "scores": found.scores,
@@ -55,7 +63,12 @@ class SimilarItems:
         row = state.items.index_of(item)
         if row < 0:
             raise UnknownItemError("the served model's catalogue does not hold this item. Send an item id from its log")
+        span: RequestSpan | None = scope.get("span")
+        begun = 0 if span is None else time_ns()
         rows, scores = state.recommender.similar(row, k)
+        if span is not None:
+            facts = {"vitrina.scenario": "storefront", "vitrina.model_version": state.version}
+            span.answered("similar", begun, {**facts, "vitrina.k": k})
         await send_json(send, {"recs": _ids(state, rows), "scores": scores, "model_version": state.version})
 
 
