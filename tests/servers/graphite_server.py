@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable
@@ -87,6 +89,7 @@ class GraphiteServer:
         self.folder = Path(tempfile.mkdtemp(prefix="vitrina-graphite-"))
         self.carbon, self._pickle, self._query, self._http = _free_ports(4)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._marks = 0
         for name in ("conf", "log", "whisper"):
             (self.folder / name).mkdir()
         for path in CONFIGURATION.glob("*.conf"):
@@ -118,8 +121,16 @@ class GraphiteServer:
         config = self.folder / "conf" / "carbon.conf"
         self._start("carbon", [SYSTEM_PYTHON, CARBON, f"--config={config}", "--nodaemon", "start"], self.carbon)
 
-    def stop_carbon(self) -> None:
-        """Stops carbon-cache the way a container is stopped: it writes to disk what it has."""
+    def stop_carbon(self, *, settle: bool = True) -> None:
+        """Stops carbon-cache the way a container is stopped.
+
+        It writes about once a second and forgets at its end what it has not written; `settle` waits for that before.
+        """
+        for _ in range(2 if settle else 0):  # the second mark is written in a later round, so the first one was whole
+            self._marks += 1
+            self.send([(f"settled.{self._marks}", 1.0, 1_438_560_000)])
+            file = self.folder / "whisper" / "settled" / f"{self._marks}.wsp"
+            wait(file.is_file, 20, lambda: "carbon writes nothing", pause=0.05)
         self._stop("carbon")
 
     def start_web(self) -> None:
@@ -137,9 +148,21 @@ class GraphiteServer:
     def render(self, target: str, begin: int, until: int) -> dict[str, list[Point]]:
         """Series by name as graphite-web tells them for begin < time <= until (seconds), without the empty points."""
         asked = {"target": target, "from": str(begin), "until": str(until), "format": "json", "noNullPoints": "true"}
-        with urllib.request.urlopen(f"{self.url}/render?{urllib.parse.urlencode(asked)}", timeout=30) as answer:
-            found = json.load(answer)
+        found = json.loads(self._answer(f"{self.url}/render?{urllib.parse.urlencode(asked)}"))
         return {one["target"]: [(ts, value) for value, ts in one["datapoints"]] for one in found}
+
+    def _answer(self, url: str) -> bytes:
+        """graphite-web answers 500 while carbon is creating the file of a new series: that is asked again."""
+        for _ in range(20):
+            try:
+                with urllib.request.urlopen(url, timeout=30) as answer:
+                    return bytes(answer.read())
+            except urllib.error.HTTPError as error:
+                error.close()
+                if error.code != 500:
+                    raise
+            time.sleep(0.1)
+        raise AssertionError(f"graphite-web fails at {url}:\n{(self.folder / 'log' / 'exception.log').read_text()}")
 
     def send(self, points: Iterable[tuple[str, float, int]]) -> None:
         """Hands (name, value, seconds) to carbon over a connection of its own."""

@@ -42,8 +42,9 @@ class GraphiteSender:
     """Sends values to the carbon at `host`:`port`; connects at the first one, so it may be made before a fork.
 
     * What arrives: the protocol has no acknowledgement. A value is `sent` when the connection has taken it; what carbon
-      had not read when it or the network went away is lost. A batch that the connection refused is sent again, so
-      carbon may see a value twice, with the same time, which changes nothing.
+      had not read, or had not yet written (it does so about once a second), when it or the network went away is lost.
+      A batch that the connection refused is sent again, so carbon may see a value twice, with the same time, which
+      changes nothing.
     * While Graphite is away the newest `capacity` values are kept, older ones dropped as "full"; the next attempts come
       after 0.5, 1, 2, ... 30 seconds. A carbon that reads nothing for `timeout` seconds counts as away.
     * A forked child has an empty queue and counts from zero: what waited is the parent's to deliver.
@@ -66,6 +67,7 @@ class GraphiteSender:
             raise ConfigError(f"the queue holds at least one value and the timeout is > 0, not {capacity}, {timeout}")
         self._address = (host, port)
         self._capacity = capacity
+        self._soon = (capacity + 1) // 2
         self._timeout = timeout
         self._clock = clock
         self._begin()
@@ -78,6 +80,7 @@ class GraphiteSender:
         self._sent = 0
         self._drops = dict.fromkeys(DROPPED, 0)
         self._filled = threading.Event()
+        self._hurry = threading.Event()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._connection: socket.socket | None = None
@@ -117,9 +120,11 @@ class GraphiteSender:
             self._queue.append(point)
             if self._thread is None:
                 self._start()
-            if len(self._queue) > 1:
-                return  # the thread knows
-        self._filled.set()
+            queued = len(self._queue)
+        if queued == 1:
+            self._filled.set()
+        if queued == self._soon:
+            self._hurry.set()
 
     def _point(self, name: str, value: float, ts: int | None) -> tuple[str | None, tuple[str, float, int]]:
         """A reason to drop the value, or None, and the point in the types that are sent."""
@@ -150,6 +155,7 @@ class GraphiteSender:
         When Graphite is away, one attempt more is made.
         """
         self._closing.set()
+        self._hurry.set()
         self._filled.set()
         thread = self._thread
         if thread is not None:
@@ -175,7 +181,8 @@ class GraphiteSender:
     def _run(self) -> None:
         delay = 0.0
         while self._filled.wait():
-            self._closing.wait(LINGER_SECONDS)  # lets a batch come together
+            self._hurry.wait(LINGER_SECONDS)  # lets a batch come together
+            self._hurry.clear()
             self._filled.clear()
             while self._take():
                 try:
