@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn, Unpack
 import typer
 
 from vitrina import __version__, options
-from vitrina.console import Reporter, say, show_json, show_recommendations, show_steps, show_text
+from vitrina.console import Reporter, say, show_json, show_recommendations, show_steps, show_text, show_usage, warn
 from vitrina.data_verbs import events, generate, upload
 from vitrina.errors import ConfigError, DataError, InputError, VitrinaError
 from vitrina.options import Asked, open_recorder, open_run
@@ -25,6 +25,8 @@ from vitrina.pipeline import train as train_all
 from vitrina.scenarios import Run, scenario
 from vitrina.scenarios.event_log import COMPLETE_JOURNEY
 from vitrina.state_verbs import migrate, runs
+from vitrina.telemetry import logs
+from vitrina.trail import trail
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -64,15 +66,16 @@ def train(
 ) -> None:
     """Run all steps: read, fit, evaluate, register, promote, publish."""
     reporter = Reporter(quiet=as_json)
-    asked = Asked(data=data, columns=columns, as_of=as_of, tune=tune, force=force, threads=threads)
+    asked = Asked(data=data, columns=columns, as_of=as_of, tune=tune, force=force, threads=threads, run_id=run_id)
     run = _run(name, home, registry_uri, reporter, **asked)
-    with reporter:
+    with trail(run, os.environ, whole=True) as around, reporter:
         done = train_all(
             scenario(name),
             run,
             started=lambda step: reporter.begin(step.name),
             finished=_told(reporter),
-            recorder=open_recorder(run_id, home, state_uri, clock=_now, warn=_warn),
+            recorder=open_recorder(run_id, home, state_uri, clock=_now, warn=warn),
+            around=around,
         )
     if as_json:
         show_json({one.step: {"seconds": round(one.seconds, 3), **one.result} for one in done}, plain=True)
@@ -113,11 +116,11 @@ def step(
         raise ConfigError(f"no step is named. The steps of {name} are: {', '.join(one.name for one in steps)}")
     chosen = scenario(name).step(step_name)
     reporter = Reporter()  # on standard error, so whoever drives the steps by --json still sees how they go
-    asked = Asked(data=data, columns=columns, as_of=as_of, tune=tune, force=force, threads=threads)
+    asked = Asked(data=data, columns=columns, as_of=as_of, tune=tune, force=force, threads=threads, run_id=run_id)
     run = _run(name, home, registry_uri, reporter, **asked)
-    with reporter:
+    with trail(run, os.environ) as around, reporter, around(chosen):
         reporter.begin(chosen.name)
-        done = run_step(chosen, run, open_recorder(run_id, home, state_uri, clock=_now, warn=_warn))
+        done = run_step(chosen, run, open_recorder(run_id, home, state_uri, clock=_now, warn=warn))
         _told(reporter)(done)
     outputs = {output: run.objects.uri(run.key(output)) for output in chosen.outputs}
     show_json({**done.result, "outputs": outputs}, plain=as_json)
@@ -280,10 +283,11 @@ def main() -> None:
 
     signal.signal(signal.SIGINT, interrupt)
     try:
+        logs.configure(os.environ, terminal=sys.stderr.isatty())
         code = app(standalone_mode=False, obj=os.environ)
     except typer.TyperException as error:
         _report("UsageError", error.format_message())
-        error.show()  # type: ignore[attr-defined]  # whatever typer raises on usage can show itself
+        show_usage(error)
         sys.exit(error.exit_code)
     except VitrinaError as error:
         _fail(error)
@@ -313,10 +317,6 @@ def _run(name: str, home: Path, registry_uri: str | None, reporter: Reporter, **
 
 def _now() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _warn(line: str) -> None:
-    say(line, style="yellow")
 
 
 def _told(reporter: Reporter) -> Callable[[Done], None]:

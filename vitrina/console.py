@@ -1,13 +1,18 @@
-"""What a person sees: while long work runs, a line per step, notes and a bar on standard error; then the result."""
+"""What a person sees: while long work runs, a line per step, notes and a bar on standard error; then the result.
+
+Where log lines are JSON, steps and notes are log lines, too, and there are no bars.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -15,6 +20,10 @@ from rich.table import Table
 
 from vitrina.scenarios.scenario import Step
 from vitrina.storage.state import StepRun
+from vitrina.telemetry.logs import json_lines
+
+LEVELS = {"red": logging.ERROR, "yellow": logging.WARNING}
+log = logging.getLogger(__name__)
 
 
 class Reporter:
@@ -22,6 +31,7 @@ class Reporter:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
+        self._lines = json_lines()
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -30,7 +40,7 @@ class Reporter:
             TimeElapsedColumn(),
             console=Console(stderr=True, highlight=False),
             transient=True,
-            disable=quiet,
+            disable=quiet or self._lines,
         )
         self._step: TaskID | None = None
         self._bars: dict[str, TaskID] = {}
@@ -46,12 +56,13 @@ class Reporter:
 
     def begin(self, what: str) -> None:
         """A step starts."""
+        if self._lines and not self._quiet:
+            log.info("%s begins", what)
         self._step = self._progress.add_task(f"[bold]{escape(what)}[/bold]", total=None)
 
     def note(self, line: str) -> None:
         """A line that stays."""
-        if not self._quiet:
-            self._progress.console.print(f"  {line}", markup=False, soft_wrap=True)
+        self._tell(line, indent="  ")
 
     def progress(self, what: str, done: int, of: int) -> None:
         """Moves the bar `what` to `done` of `of`."""
@@ -66,13 +77,36 @@ class Reporter:
             self._progress.remove_task(bar)
         self._bars.clear()
         self._step = None
-        if not self._quiet:
-            self._progress.console.print(line, markup=False, soft_wrap=True)
+        self._tell(line)
+
+    def _tell(self, line: str, *, indent: str = "") -> None:
+        if self._quiet:
+            return
+        if self._lines:
+            log.info("%s", line)
+        else:
+            self._progress.console.print(f"{indent}{line}", markup=False, soft_wrap=True)
 
 
 def say(line: str, *, style: str | None = None) -> None:
-    """One line on standard error."""
+    """One line on standard error; its style tells how bad it is."""
+    if json_lines():
+        log.log(LEVELS.get(style or "", logging.INFO), "%s", line.strip())
+        return
     Console(stderr=True, highlight=False).print(line, style=style, markup=False, soft_wrap=True)
+
+
+def warn(line: str) -> None:
+    """A line that should be looked at, on standard error."""
+    say(line, style="yellow")
+
+
+def show_usage(error: typer.TyperException) -> None:
+    """What is wrong with the arguments, and how they are given."""
+    if json_lines():
+        say(f"error: {error.format_message()}", style="red")
+    else:
+        error.show()  # type: ignore[attr-defined]  # whatever typer raises on usage can show itself
 
 
 def show_json(result: Mapping[str, Any], *, plain: bool) -> None:

@@ -100,6 +100,7 @@ class Asked(TypedDict, total=False):
     tune: int
     force: bool
     threads: int | None
+    run_id: str | None
 
 
 def open_run(
@@ -139,6 +140,7 @@ def open_run(
         progress=reporter.progress,
         access=access,
         cache=cache,
+        run_id=asked.get("run_id"),
     )
 
 

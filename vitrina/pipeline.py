@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,13 +87,15 @@ def train(
     started: Callable[[Step], None] = lambda _: None,
     finished: Callable[[Done], None] = lambda _: None,
     recorder: Recorder | None = None,
+    around: Callable[[Step], AbstractContextManager[object]] = nullcontext,
 ) -> list[Done]:
-    """Runs every step in its order; the first error ends it, and what was served before stays. A registry that cannot
-    be asked is told before the long steps, not after them."""
+    """Runs every step in its order, each inside `around`; the first error ends it, and what was served before stays. A
+    registry that cannot be asked is told before the long steps, not after them."""
     run.registry.champion()
     done = []
     for step in scenario.steps:
-        started(step)
-        done.append(run_step(step, run, recorder))
-        finished(done[-1])
+        with around(step):
+            started(step)
+            done.append(run_step(step, run, recorder))
+            finished(done[-1])
     return done

@@ -26,7 +26,7 @@ class Run:
     read (as the CLI takes them), `as_of` (ms) ends the log earlier, `now` (ms) is the wall clock at the start, `tune`
     asks for a search of the hyper-parameters with that many trials, `force` promotes whatever the gate says. `note`
     hears lines for people; `progress` (what, done, of) feeds a bar. `access` opens raw events in S3, of which `cache`
-    (a local folder) keeps what was fetched.
+    (a local folder) keeps what was fetched. `run_id` is the name that the caller knows this pass by.
     """
 
     scenario: str
@@ -45,6 +45,7 @@ class Run:
     facts: dict[str, Any] = field(default_factory=dict)
     access: S3Access | None = None
     cache: Path | None = None
+    run_id: str | None = None
 
     def key(self, name: str) -> str:
         """The object key of one of the scenario's objects."""

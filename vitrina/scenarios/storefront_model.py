@@ -81,6 +81,7 @@ def write_winner(
             "vitrina.scenario": run.scenario,
             "vitrina.winner": winner,
             "vitrina.reasons": " | ".join(verdict["reasons"])[:4000],
+            **({} if run.run_id is None else {"vitrina.run_id": run.run_id}),
         },
         figures=pictures(run, learned, scratch),
         tables={"quality": run.local("evaluation") / "table.md", "verdict": run.local("evaluation") / "verdict.json"},

@@ -28,7 +28,7 @@ from opentelemetry.util.types import AttributeValue
 from vitrina.telemetry.redaction import Redaction, secrets_in
 
 Attributes = Mapping[str, AttributeValue]
-CLOSE_SECONDS = 3.0
+CLOSE_SECONDS = 2.0
 log = logging.getLogger(__name__)
 
 
@@ -51,7 +51,8 @@ class Tracing:
             id_generator=RandomIdGenerator() if run_id is None else OneTrace(run_id),
             shutdown_on_exit=False,
         )
-        self._provider.add_span_processor(BatchSpanProcessor(Told(OTLPSpanExporter())))
+        self._told = Told(OTLPSpanExporter())
+        self._provider.add_span_processor(BatchSpanProcessor(self._told))
         self._tracer = self._provider.get_tracer("vitrina", version)
         self._redaction = Redaction(secrets_in(environment))
         self._carried = TraceContextTextMapPropagator()
@@ -102,6 +103,8 @@ class Tracing:
         ending = threading.Thread(target=self._provider.shutdown, daemon=True)
         ending.start()
         ending.join(seconds)
+        if ending.is_alive():
+            self._told.tell(failing=True)
 
 
 class OneTrace(IdGenerator):
@@ -123,6 +126,7 @@ class Told(SpanExporter):
     def __init__(self, exporter: OTLPSpanExporter) -> None:
         self._exporter = exporter
         self._failing = False
+        self._lock = threading.Lock()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
@@ -130,14 +134,16 @@ class Told(SpanExporter):
         except Exception as error:
             result = SpanExportResult.FAILURE
             log.debug("Spans are lost: %s", error)
-        failing = result is not SpanExportResult.SUCCESS
-        if failing != self._failing:
-            self._failing = failing
-            if failing:
-                log.warning("The collector of traces does not take them; they are dropped until it does")
-            else:
-                log.info("The collector of traces takes them again")
+        self.tell(failing=result is not SpanExportResult.SUCCESS)
         return result
+
+    def tell(self, *, failing: bool) -> None:
+        with self._lock:
+            changed, self._failing = failing != self._failing, failing
+        if changed and failing:
+            log.warning("The collector of traces does not take them; they are dropped until it does")
+        elif changed:
+            log.info("The collector of traces takes them again")
 
     def shutdown(self) -> None:
         self._exporter.shutdown()
