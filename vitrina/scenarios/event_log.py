@@ -131,8 +131,9 @@ def _in_the_callers_words(taken: Path, named: str) -> Iterator[None]:
 
 
 def prepare(run: Run) -> dict[str, Any]:
-    """Opaque ids to row numbers, sorted by visitor and time."""
+    """Opaque ids to row numbers, sorted by visitor and time; tells what happened on each complete day."""
     from vitrina.engine import LocalEngine
+    from vitrina.events.days import business_days
     from vitrina.events.prepare import prepare as number
     from vitrina.registry.fingerprint import fingerprint
 
@@ -145,8 +146,9 @@ def prepare(run: Run) -> dict[str, Any]:
         events = made.events(engine)
         rows_in = made.report.rows_out
         rows_out = int(engine.to_arrow(events.aggregate(rows=events.count()))["rows"][0].as_py())
+        days = business_days(events, engine, as_of=run.as_of)
         (made.folder / FINGERPRINT).write_text(fingerprint(made.folder))
-    return {"rows_in": rows_in, "rows_out": rows_out, "users": users, "items": items}
+    return {"rows_in": rows_in, "rows_out": rows_out, "users": users, "items": items, "days": days}
 
 
 def fingerprint_of(run: Run) -> str:
