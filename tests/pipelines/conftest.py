@@ -80,6 +80,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) ->
             "VITRINA_HOME": str(home),
             "VITRINA_EVENTS_URI": str(world),
             "VITRINA_THREADS": "2",
+            "VITRINA_LOG_FORMAT": "json",
             "VITRINA_RETRAIN_CRON": never(),
             "VITRINA_EVENTS_CRON": never(),
             "VITRINA_STEP_RETRIES": "1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from steps.child_process import BAD_INPUT, Child
+from steps.child_process import BAD_INPUT, Child, readable
 from steps.settings import Settings
 
 SLEEPS = """
@@ -31,7 +32,7 @@ print('{"a": 1}')
 STARTS = f"""
 import os, sys
 from steps.child_process import Child
-Child([sys.executable, "-uc", {SLEEPS!r}], os.environ).run(print)
+Child([sys.executable, "-uc", {SLEEPS!r}], os.environ).run(lambda _, line: print(line, flush=True))
 """
 
 
@@ -41,10 +42,25 @@ def child(code: str) -> Child:
 
 def test_lines_are_heard_while_it_runs_and_the_last_line_of_its_output_is_the_answer() -> None:
     heard: list[tuple[str, float]] = []
-    ended = child(TALKS).run(lambda line: heard.append((line, time.monotonic())))
+    ended = child(TALKS).run(lambda _, line: heard.append((line, time.monotonic())))
     assert [line for line, _ in heard] == ["one", "two"]
     assert heard[1][1] - heard[0][1] > 0.5
     assert (ended.code, dict(ended.document), ended.reason) == (0, {"a": 1}, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "level", "text"),
+    [
+        ('{"level": "warning", "message": "is not recorded", "run_id": "r1"}', logging.WARNING, "is not recorded"),
+        ('{"level": "error", "message": "m", "exception": "Traceback\\nE: x"}', logging.ERROR, "m\nTraceback\nE: x"),
+        ('{"level": "loud", "message": "m"}', logging.INFO, "m"),
+        ('{"rows": 7}', logging.INFO, '{"rows": 7}'),
+        ('{"message": "cut off', logging.INFO, '{"message": "cut off'),
+        ("  12 rows kept", logging.INFO, "  12 rows kept"),
+    ],
+)
+def test_a_line_is_readable_in_whatever_form_it_was_written(line: str, level: int, text: str) -> None:
+    assert readable(line) == (level, text)
 
 
 @pytest.mark.parametrize(
@@ -52,18 +68,23 @@ def test_lines_are_heard_while_it_runs_and_the_last_line_of_its_output_is_the_an
     [
         ('import sys; print(\'{"error": {"reason": "no user"}}\'); sys.exit(2)', BAD_INPUT, "no user"),
         ("import sys; print('all wrong', file=sys.stderr); sys.exit(1)", 1, "all wrong"),
+        (
+            'import sys; print(\'{"message": "all wrong", "level": "error"}\', file=sys.stderr); sys.exit(1)',
+            1,
+            "all wrong",
+        ),
         ("import os; os.kill(os.getpid(), 9)", -9, "killed by SIGKILL"),
         ("import sys; print('[1]'); sys.exit(3)", 3, "ended with exit code 3 without a word"),
     ],
 )
 def test_the_reason_of_a_failure(code: str, exit_code: int, reason: str) -> None:
-    ended = child(code).run(lambda _: None)
+    ended = child(code).run(lambda *_: None)
     assert (ended.code, ended.reason) == (exit_code, reason)
 
 
 def test_stopping_ends_the_whole_group() -> None:
     started, begun = child(SLEEPS), threading.Event()
-    running = threading.Thread(target=started.run, args=(lambda _: begun.set(),))
+    running = threading.Thread(target=started.run, args=(lambda *_: begun.set(),))
     running.start()
     assert begun.wait(20)
     (found,) = [one for one in psutil.Process().children() if "time.sleep" in " ".join(one.cmdline())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -34,8 +35,9 @@ class Child:
         self._environment = dict(environment)
         self._process: subprocess.Popen[str] | None = None
 
-    def run(self, say: Callable[[str], None]) -> Ended:
-        """Runs it to its end; `say` hears each line of its standard error at once. `FileNotFoundError` without it."""
+    def run(self, say: Callable[[int, str], None]) -> Ended:
+        """Runs it to its end; `say` hears each line of its standard error at once, with its level as `logging` has it.
+        `FileNotFoundError` without it."""
         last = ""
         with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:
             self._process = subprocess.Popen(
@@ -52,8 +54,9 @@ class Child:
             with self._process.stderr as lines:
                 for line in lines:
                     if line.strip():
-                        last = line.strip()
-                        say(line.rstrip())
+                        level, text = readable(line.rstrip())
+                        last = text.strip()
+                        say(level, text)
             code = self._process.wait()
             document = _answer(answer)
         return Ended(code=code, document=document, reason=_reason(code, document, last))
@@ -68,6 +71,19 @@ class Child:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+
+def readable(line: str) -> tuple[int, str]:
+    """Level and text of a line for people: a JSON log line gives its message, with the exception below; any other line
+    is taken as it is. What else the line says (run, scenario, step) the task's log knows already."""
+    try:
+        found = json.loads(line) if line.startswith("{") else None
+    except json.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("message"), str):
+        return logging.INFO, line
+    level = logging.getLevelNamesMapping().get(str(found.get("level")).upper(), logging.INFO)
+    return level, "\n".join(filter(None, [found["message"], found.get("exception")]))
 
 
 def _answer(written: IO[str]) -> dict[str, Any]:

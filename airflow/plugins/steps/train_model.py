@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from steps.child_process import BAD_INPUT, Child
 from steps.messages import Outcome, text_of
@@ -43,8 +45,8 @@ class VitrinaOperator(BaseOperator):
         settings = Settings.read(os.environ)
         command = [settings.command, *self.arguments(context), "--json"]
         self.log.info("%s", " ".join(command))
-        self._child = Child(command, settings.environment)
-        ended = self._child.run(lambda line: self.log.info("%s", line))
+        self._child = Child(command, {**settings.environment, **_trace()})
+        ended = self._child.run(lambda level, line: self.log.log(level, "%s", line))
         if ended.code == 0:
             return dict(ended.document)
         context["ti"].xcom_push(key=FAILURE, value=ended.reason)
@@ -156,6 +158,15 @@ def as_of(context: Context) -> str:
     """The run's end of time: the parameter, else the moment from which the run could start, which all its tasks and
     tries share (a run started by hand has no logical date)."""
     return str(context["params"].get("as_of") or context["dag_run"].run_after.isoformat())
+
+
+def _trace() -> dict[str, str]:
+    """Where the child's spans go on from, when Airflow writes spans itself."""
+    if not trace.get_current_span().is_recording():
+        return {}
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return {name.upper(): value for name, value in carrier.items()}
 
 
 def _model_pages(settings: Settings, declared: str | None) -> str | None:
