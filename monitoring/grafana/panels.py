@@ -16,7 +16,8 @@ from grafana_foundation_sdk.models import dashboard as model
 
 PROMETHEUS = model.DataSourceRef(type_val="prometheus", uid="prometheus")
 GRAPHITE = model.DataSourceRef(type_val="graphite", uid="graphite")
-DOCS = "https://github.com/vitrina-recs/vitrina/blob/main/docs/monitor.md"
+DOCS = "/public/vitrina/monitor.txt"
+"""docs/monitor.md as Grafana serves it: mounted among its static files, so the link needs no address of ours."""
 
 Limits = Sequence[tuple[float, str]]
 """From which value on a colour holds, the lowest first; below the first one it is green."""
@@ -242,7 +243,7 @@ def _panel(
         grid_pos=model.GridPos(w=size[0], h=size[1]),
         options=options,
         field_config=model.FieldConfigSource(defaults=defaults),
-        links=[model.DashboardLink(title="What it means, and what to do", url=f"{DOCS}#{anchor}", target_blank=True)],
+        links=[model.DashboardLink(title=f"docs/monitor.md#{anchor}", url=f"{DOCS}#{anchor}", target_blank=True)],
     )
 
 

@@ -7,15 +7,16 @@ from .panels import Query, bars_panel, lines_panel, stat_panel, states_panel
 from .queries import ALERTS, REPLICA, SCENARIO, SWAPS, VERSION, now, or_none, quantile, rate, share
 
 WHAT = "service"  # the heading of docs/monitor.md that explains these metrics
-ALERT_PAGE = "alerts-and-runbooks"
 
-REQUESTS = rate("vitrina_http_requests_total")
-SERVER_ERRORS = rate("vitrina_http_requests_total", 'status=~"5.."')
+# Probes, scrapes and the operator's routes are left out, as in the alert rules.
+SHOP = 'route!~"/|/healthz|/readyz|/metrics|/models"'
+REQUESTS = rate("vitrina_http_requests_total", SHOP)
+SERVER_ERRORS = rate("vitrina_http_requests_total", f'{SHOP}, status=~"5.."')
 LATENCY = "vitrina_http_request_duration_seconds_bucket"
 RECOMMENDING = rate(LATENCY, 'route="/recommendations"')
 ANSWERS = rate("vitrina_recommendations_total", of_scenario=True)
-# An unknown visitor is no fault of the service; every other reason is.
-UNWANTED = rate("vitrina_fallbacks_total", 'reason!="unknown_user"', of_scenario=True)
+# A stranger and a visitor without a list say something about the visitors; every other reason about the service.
+UNWANTED = rate("vitrina_fallbacks_total", 'reason!~"unknown_user|no_list"', of_scenario=True)
 FALLBACKS = rate("vitrina_fallbacks_total", of_scenario=True)
 ASKED_BUCKETS = rate("vitrina_requested_items_bucket", of_scenario=True)
 ASKED_SUM = rate("vitrina_requested_items_sum", of_scenario=True)
@@ -30,7 +31,7 @@ PRESENT = Row(
             Query('count(ALERTS{alertstate="firing"}) or vector(0)'),
             "Firing alerts of the whole stack. Normal: 0. Red marks in the charts below show when they began.",
             unit="none",
-            anchor=ALERT_PAGE,
+            anchor="alerts-and-runbooks",
             limits=[(1, "red")],
         ),
         stat_panel(
@@ -38,14 +39,14 @@ PRESENT = Row(
             Query('count(up{job="app", instance=~"$replica"} == 1) or vector(0)'),
             "Replicas of the service that Prometheus reaches. Normal: as many as were started (`--scale app=N`).",
             unit="none",
-            anchor=ALERT_PAGE,
+            anchor="servicedown",
             base="red",
             limits=[(1, "green")],
         ),
         stat_panel(
             "Requests",
             Query(f"sum({REQUESTS})"),
-            "Requests per second, health checks and scrapes included. Normal: the shop's daily rhythm; never 0.",
+            "Requests of the shop per second, without probes and scrapes. Normal: the shop's daily rhythm; never 0.",
             unit="reqps",
             anchor=WHAT,
         ),
@@ -54,8 +55,8 @@ PRESENT = Row(
             Query(share(SERVER_ERRORS, REQUESTS)),
             "Share of answers with status 5xx. Normal: 0. A model that cannot rank falls back and does not end here.",
             unit="percentunit",
-            anchor=ALERT_PAGE,
-            limits=[(0.001, "orange"), (0.01, "red")],
+            anchor="errorrate",
+            limits=[(0.001, "orange"), (0.02, "red")],
             decimals=2,
             nothing="no requests",
         ),
@@ -64,17 +65,18 @@ PRESENT = Row(
             Query(quantile(0.99, RECOMMENDING)),
             "99 of 100 answers of /recommendations are faster. Normal: below 10 ms up to half of the greatest load.",
             unit="s",
-            anchor=ALERT_PAGE,
+            anchor="slowanswers",
             limits=[(0.05, "orange"), (0.1, "red")],
             nothing="no requests",
         ),
         stat_panel(
             "Unwanted fallbacks",
             Query(share(UNWANTED, ANSWERS)),
-            "Answers that had to take a later source for another reason than an unknown visitor. Normal: below 5 %.",
+            "Answers from a later source for a reason that is no matter of the visitor (who may be a stranger, or have "
+            "no list). Normal: below 2 %.",
             unit="percentunit",
-            anchor=ALERT_PAGE,
-            limits=[(0.05, "orange"), (0.2, "red")],
+            anchor="fallbackshare",
+            limits=[(0.02, "orange"), (0.1, "red")],
             decimals=1,
             nothing="no answers",
         ),
@@ -83,7 +85,7 @@ PRESENT = Row(
             Query(f"max by (scenario, version) ({now('vitrina_model_info', of_scenario=True)} > 0)", "v{{version}}"),
             "Version in the registry that answers. Two at once are a swap under way, which takes seconds.",
             unit="none",
-            anchor=WHAT,
+            anchor="modelnotserved",
             show_name=True,
             nothing="no model",
         ),
@@ -92,7 +94,7 @@ PRESENT = Row(
             Query(f"time() - min({now('vitrina_lists_as_of_timestamp_seconds', of_scenario=True)} > 0)"),
             "Time since the newest event behind the precomputed lists. Normal: a bit over a day when trained daily.",
             unit="s",
-            anchor=ALERT_PAGE,
+            anchor="modelstale",
             limits=[(2 * 86400, "orange"), (3 * 86400, "red")],
             nothing="no lists",
         ),
@@ -120,7 +122,7 @@ TRAFFIC = Row(
             "Normal: p50 below 1 ms (precomputed lists), p99 below 10 ms. p99 alone rising: online ranking or a busy "
             "machine; p50 rising with it: more load than the workers can take.",
             unit="s",
-            anchor=ALERT_PAGE,
+            anchor="slowanswers",
             limits=[(0.1, "red")],
             colors={"p50": "green", "p95": "orange", "p99": "red"},
         ),
@@ -129,14 +131,14 @@ TRAFFIC = Row(
             [Query(quantile(0.99, RECOMMENDING, "instance"), "{{instance}}")],
             "Normal: the replicas run together. One apart: its machine is busy or swaps; restart or drain that one.",
             unit="s",
-            anchor=ALERT_PAGE,
+            anchor="slowanswers",
         ),
         lines_panel(
             "Answers by status",
             [Query(f"sum by (status) ({REQUESTS})", "{{status}}")],
             "Normal: 200, and a few 422 of wrong requests. 503: no model or a full queue; 500: a fault, see the logs.",
             unit="reqps",
-            anchor=ALERT_PAGE,
+            anchor="errorrate",
             colors={"200": "green", "422": "yellow", "500": "dark-red", "502": "dark-red", "503": "red"},
         ),
         lines_panel(
@@ -144,11 +146,11 @@ TRAFFIC = Row(
             [Query(or_none(f"sum by (kind) ({rate('vitrina_errors_total')})", "kind"), "{{kind}}")],
             "Refused and failed requests. Normal: a trickle of wrong requests, no Internal Server Error.",
             unit="reqps",
-            anchor=ALERT_PAGE,
+            anchor="errorrate",
         ),
         lines_panel(
             "p99 by route",
-            [Query(quantile(0.99, rate(LATENCY, 'route!~"/metrics|/docs|other"'), "route"), "{{route}}")],
+            [Query(quantile(0.99, rate(LATENCY, SHOP), "route"), "{{route}}")],
             "Normal: every route below 10 ms. One route alone slow: what it reads is away or large.",
             unit="s",
             anchor=WHAT,
@@ -188,7 +190,7 @@ ANSWER_ROW = Row(
             "Normal: unknown_user as the shop has strangers, no_list for visitors who are seldom here. source_failed "
             "must be 0; lists_of_other_model lasts from a promotion to its lists.",
             unit="percentunit",
-            anchor=ALERT_PAGE,
+            anchor="fallbackshare",
         ),
         lines_panel(
             "Answers to strangers",
@@ -229,7 +231,7 @@ MODEL_ROW = Row(
             "Normal: all workers on one version; both for seconds during a swap. An old version that stays: a replica "
             "could not load the new one (see swaps).",
             unit="none",
-            anchor=ALERT_PAGE,
+            anchor="swaprefused",
             width=6,
             stack="normal",
             draw="step",
@@ -243,7 +245,7 @@ MODEL_ROW = Row(
             "Time since the newest event that they have seen. Normal: a saw-tooth between a few hours and a bit over a "
             "day; only rising: trainings fail or the gate refuses.",
             unit="s",
-            anchor=ALERT_PAGE,
+            anchor="modelstale",
             width=6,
         ),
         lines_panel(
@@ -261,7 +263,7 @@ MODEL_ROW = Row(
             "Changes of the served model or lists, counted in every worker. Normal: done, once a training. refused or "
             "failed: the new files are broken or unreachable, the old ones go on serving.",
             unit="none",
-            anchor=ALERT_PAGE,
+            anchor="swaprefused",
             width=6,
             draw="bars",
         ),
@@ -274,7 +276,7 @@ MODEL_ROW = Row(
             "Whether the last look succeeded, in the worst worker. Normal: yes. No: answers go on, but no new model or "
             "list arrives.",
             names=YES_NO,
-            anchor=ALERT_PAGE,
+            anchor="registryunreachable",
             width=6,
         ),
     ],
@@ -312,7 +314,7 @@ PROCESSES = Row(
 SERVICE = Board(
     name="service",
     title="Vitrina: service",
-    about="Does the service answer, how fast, with what, from which model. First the top line, then down for the cause.",
+    about="Does the service answer, how fast, with what, from which model? First the top line, then down to the cause.",
     variables=[SCENARIO, REPLICA, VERSION],
     marks=[ALERTS, SWAPS],
     rows=[PRESENT, TRAFFIC, ANSWER_ROW, MODEL_ROW, PROCESSES],
