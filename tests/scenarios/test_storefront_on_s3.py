@@ -78,7 +78,7 @@ def test_steps_and_service_share_only_addresses(
     assert results["promote"]["promoted"]
 
     early = vitrina("step", "storefront", "extract", "--as-of", listed["days"][10])
-    assert (results["extract"]["days"], early["days"]) == (len(listed["days"]), 10)
+    assert (results["extract"]["event_days"], early["event_days"]) == (len(listed["days"]), 10)
 
     user = (world / "events.csv").read_text().splitlines()[-1].split(",")[1]
     settings = Settings(home=tmp_path / "service", poll_seconds=0.2)

@@ -77,7 +77,7 @@ def _extract_days(run: Run, data: str) -> dict[str, Any]:
             columns = COLUMNS_FILE
         given.unlink(missing_ok=True)
         (folder / SOURCE).write_text(json.dumps({"data": data, "columns": columns, "single": None}))
-    found = {"data": data, "bytes": sum(file.size for file in files), "days": len(set(days))}
+    found = {"data": data, "bytes": sum(file.size for file in files), "event_days": len(set(days))}
     return {**found, **Listing.of(every).as_json()}
 
 
