@@ -24,7 +24,7 @@ from vitrina.pipeline import Done, run_step
 from vitrina.pipeline import train as train_all
 from vitrina.scenarios import Run, scenario
 from vitrina.scenarios.event_log import COMPLETE_JOURNEY
-from vitrina.state_verbs import migrate, runs
+from vitrina.state_verbs import metrics, migrate, runs
 from vitrina.telemetry import logs
 from vitrina.trail import trail
 
@@ -126,7 +126,7 @@ def step(
     show_json({**done.result, "outputs": outputs}, plain=as_json)
 
 
-for verb in (runs, migrate, generate, upload, events):
+for verb in (runs, migrate, metrics, generate, upload, events):
     app.command()(verb)
 
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from vitrina import options
-from vitrina.console import show_json, show_runs
+from vitrina.console import say, show_json, show_runs
+from vitrina.errors import ConfigError
 from vitrina.options import open_state, state_address
-from vitrina.scenarios import scenario
+from vitrina.scenarios import SCENARIOS, scenario
+
+if TYPE_CHECKING:
+    from vitrina.telemetry.graphite import GraphiteSender
+
+METRICS_PORT = 9108
 
 
 def runs(
@@ -44,3 +56,64 @@ def migrate(
     engine = open_engine(state_address(home, state_uri))
     done = move(engine, to)
     show_json({"database": shown(engine), "before": done.before, "after": done.after}, plain=as_json)
+
+
+def metrics(
+    host: options.Host = "127.0.0.1",
+    port: options.Port = METRICS_PORT,
+    disk: Annotated[
+        list[str] | None,
+        typer.Option("--disk", metavar="NAME=PATH", help="Watch the disk that a folder lies on; may be repeated."),
+    ] = None,
+    graphite: Annotated[
+        str | None,
+        typer.Option(
+            "--graphite",
+            metavar="HOST:PORT",
+            envvar="VITRINA_GRAPHITE",
+            help="Send the business by day to this carbon.",
+        ),
+    ] = None,
+    home: options.Home = options.DEFAULT_HOME,
+    state_uri: options.StateUri = None,
+) -> None:
+    """Serve what the state database knows of the pipeline to Prometheus, until it is stopped."""
+    from vitrina.storage.database import open_engine
+    from vitrina.telemetry.pipeline_exporter import PipelineCollector, StateReader, forwarding, serving
+
+    volumes = _volumes(disk or [])
+    sender = _sender(graphite) if graphite else None
+    open_engine(state_address(home, state_uri))  # an address that can never work is told now
+    read = StateReader(lambda: open_state(home, state_uri))
+    last_steps = {name: scenario(name).steps[-1].name for name in SCENARIOS}
+    collector = PipelineCollector(read, last_steps=last_steps, volumes=volumes, sender=sender)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    with serving(collector, host, port), forwarding(read, sender) if sender else nullcontext():
+        say(f"Metrics on http://{host}:{port}/metrics, Ctrl-C ends it.")
+        threading.Event().wait()
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _volumes(given: Iterable[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for one in given:
+        name, _, path = one.partition("=")
+        if not name or not path or name in found:
+            raise ConfigError(f"--disk {one!r}: write NAME=PATH, each NAME once, for instance home=/var/lib/vitrina")
+        if not Path(path).exists():
+            raise ConfigError(f"--disk {one!r}: there is no {path}. Name a folder on the disk to watch")
+        found[name] = Path(path)
+    return found
+
+
+def _sender(address: str) -> GraphiteSender:
+    from vitrina.telemetry.graphite import GraphiteSender
+
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ConfigError(f"--graphite {address!r}: write HOST:PORT, for instance graphite:2003")
+    return GraphiteSender(host, int(port))

@@ -63,7 +63,11 @@ def _gates(connection: Connection, steps: tuple[StepTally, ...]) -> Iterator[Gat
     decision = t.result["gate", "outcome"].as_string()
     gated: dict[str, list[str]] = {}
     for one in steps:
-        if one.newest_done is not None and "gate" in (one.newest_done.result or {}):
+        if (
+            one.newest_done is not None
+            and isinstance(one.newest_done.result, dict)
+            and "gate" in one.newest_done.result
+        ):
             gated.setdefault(one.scenario, []).append(one.step)
     for scenario, names in gated.items():
         decided = (t.scenario == scenario, t.step.in_(names), t.outcome == "done", decision.in_([PROMOTED, REFUSED]))

@@ -22,6 +22,12 @@ STEP_ENDED = MetricName(
     help="Time at which the step last ended with this outcome.",
     labels=("scenario", "step", "outcome"),
 )
+STEP_BEGUN = MetricName(
+    name="vitrina_step_begun_timestamp_seconds",
+    kind="gauge",
+    help="Time at which the step's newest attempt began.",
+    labels=("scenario", "step"),
+)
 STEP_RUNNING = MetricName(
     name="vitrina_step_running",
     kind="gauge",
@@ -157,6 +163,7 @@ PIPELINE_NAMES: tuple[MetricName, ...] = (
     STEP_RUNS,
     STEP_DURATION,
     STEP_ENDED,
+    STEP_BEGUN,
     STEP_RUNNING,
     STEP_ROWS,
     REJECTED_ROWS,
