@@ -1,4 +1,4 @@
-"""Every alert fires on made-up series and stays silent on healthy ones, by Prometheus' own promtool; its runbook exists."""
+"""Every alert fires on made-up series and stays silent on healthy ones, by the real promtool; each has a runbook."""
 
 from __future__ import annotations
 
