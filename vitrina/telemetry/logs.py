@@ -102,9 +102,7 @@ class JsonLine(logging.Formatter):
         }
         if trace := _trace(self, record):
             line["exception"] = trace
-        # Names stay as they are: only what stands in values can be a secret.
-        clean = {name: self._redaction(value) if isinstance(value, str) else value for name, value in line.items()}
-        return json.dumps(clean, ensure_ascii=False, default=lambda one: self._redaction(str(one)))
+        return json.dumps({name: self._redaction.clean(value) for name, value in line.items()}, ensure_ascii=False)
 
 
 class TextLine(logging.Formatter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import unquote
 
 CROSSED_OUT = "***"
@@ -35,9 +36,19 @@ class Redaction:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {one for one in secrets if len(one) >= SHORTEST}
         known |= {unquote(one) for one in known}
-        known |= {json.dumps(one, ensure_ascii=False)[1:-1] for one in known}
+        known |= {written[1:-1] for one in known for written in (json.dumps(one, ensure_ascii=False), repr(one))}
         longest_first = sorted(known, key=lambda one: (-len(one), one))
         self._known = re.compile("|".join(map(re.escape, longest_first))) if known else None
+
+    def clean(self, value: Any) -> Any:
+        """A value of JSON with every text in it cleaned; what JSON does not know becomes text."""
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, Mapping):
+            return {str(name): self.clean(one) for name, one in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.clean(one) for one in value]
+        return self(str(value))
 
     def __call__(self, text: str) -> str:
         for pattern, instead in _LOOKS_SECRET:
