@@ -22,7 +22,7 @@ def test_names_are_pinned() -> None:
         "ranking_model",
     )
     assert [step.name for step in SCENARIO.steps] == [
-        "extract", "validate", "prepare", "candidates", "ranker", "evaluate", "register", "promote", "publish",
+        "extract", "validate", "prepare", "candidates", "ranker", "evaluate", "drift", "register", "promote", "publish",
     ]  # fmt: skip
     assert scenario("storefront") is SCENARIO
     assert SCENARIO.step("ranker") is SCENARIO.steps[4]

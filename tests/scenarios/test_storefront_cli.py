@@ -108,7 +108,7 @@ def read_lists(path: Path) -> dict[str, list[tuple[str, int, float]]]:
 def test_training_ends_with_a_champion_and_lists(vitrina: Vitrina, trained: Said) -> None:
     assert trained.code == 0, trained.err
     assert list(trained.out) == [
-        "extract", "validate", "prepare", "candidates", "ranker", "evaluate", "register", "promote", "publish",
+        "extract", "validate", "prepare", "candidates", "ranker", "evaluate", "drift", "register", "promote", "publish",
     ]  # fmt: skip
     assert trained.out["promote"]["promoted"] is True
     assert trained.out["register"]["version"] == trained.out["promote"]["champion"] == "1"

@@ -39,8 +39,8 @@ class RunRecord:
 
     Names of parameters and metrics are written through `plain_name` (`ndcg@10` becomes `ndcg_at_10`). Metrics that are
     not finite are left out and named in the tag `vitrina.metrics_not_finite`.
-    `figures`, `tables` and `artifacts` are files by name; `data_sample` is a small file of the training's rows;
-    `fingerprint` is that of the prepared data (`vitrina.registry.fingerprint`).
+    `figures`, `tables` and `artifacts` are files by name, `reports` by the path at which they are kept; `data_sample`
+    is a small file of the training's rows; `fingerprint` is that of the prepared data (`vitrina.registry.fingerprint`).
     """
 
     fingerprint: str
@@ -50,6 +50,7 @@ class RunRecord:
     figures: Mapping[str, Path] = field(default_factory=dict)
     tables: Mapping[str, Path] = field(default_factory=dict)
     artifacts: Mapping[str, Path] = field(default_factory=dict)
+    reports: Mapping[str, Path] = field(default_factory=dict)
     data_sample: Path | None = None
     git_commit: str | None = None
     features: tuple[str, ...] | list[str] = ()
@@ -73,12 +74,13 @@ class RunRecord:
         return {**{name: str(value) for name, value in self.tags.items()}, **own}
 
     def written_files(self) -> dict[str, Path]:
-        """Files by the relative path at which they are kept: `figures/<name>.png`, `tables/`, `artifacts/`, `data/`."""
+        """Files by the relative path at which they are kept: `figures/<name>.png`, `tables/`, `artifacts/`, `data/`;
+        reports at their own paths."""
         kept = {
             f"{kind}/{_file_name(name, path)}": Path(path)
             for kind, files in (("figures", self.figures), ("tables", self.tables), ("artifacts", self.artifacts))
             for name, path in files.items()
-        }
+        } | {name: Path(path) for name, path in self.reports.items()}
         if self.data_sample is not None:
             kept[f"data/{_file_name('sample', self.data_sample)}"] = Path(self.data_sample)
         return kept

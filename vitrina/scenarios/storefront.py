@@ -1,6 +1,6 @@
 """Storefront: what will this visitor put into the cart?
 
-    extract -> validate -> prepare -> candidates -> ranker -> evaluate -> register -> promote -> publish
+    extract -> validate -> prepare -> candidates -> ranker -> evaluate -> drift -> register -> promote -> publish
 
 The recipe is two-stage: candidates from own history, co-visitation, item-kNN, ALS and popularity, ordered by a CatBoost
 ranker. It has to pass the gate against the champion's recipe, popular items and item-kNN on rolling windows; whoever
@@ -42,9 +42,10 @@ SCENARIO = Scenario(
         Step(name="candidates", inputs=("prepared",), outputs=("sources",), function=f"{_HERE}:candidates"),
         Step(name="ranker", inputs=("prepared", "sources"), outputs=("ranker",), function=f"{_HERE}:ranker"),
         Step(name="evaluate", inputs=("prepared", "sources"), outputs=("evaluation",), function=f"{_HERE}:evaluate"),
+        Step(name="drift", inputs=("prepared", "sources", "ranker"), outputs=("drift",), function=f"{_HERE}:drift"),
         Step(
             name="register",
-            inputs=("prepared", "sources", "ranker", "evaluation"),
+            inputs=("prepared", "sources", "ranker", "evaluation", "drift"),
             outputs=("registered.json",),
             function=f"{_HERE}:register",
         ),
@@ -275,6 +276,14 @@ def champion_recipe(run: Run) -> TwoStage | None:
                 raise ModelFormatError(f"{unlike}. To replace it without a comparison: --force") from error
             run.note(unlike)
             return None
+
+
+def drift(run: Run) -> dict[str, Any]:
+    """Tells how far the last day lies from the same weekday of the weeks that were trained on."""
+    from vitrina.scenarios.storefront_drift import report_drift
+
+    with opened(run) as shop:
+        return report_drift(run, shop, recipe(run), cuts(shop))
 
 
 def register(run: Run) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def write_winner(
     return folder, RunRecord(
         fingerprint=fingerprint_of(run),
         params={**spec.params(), "winner": winner, "as_of": as_of, "events": len(shop.log.ts)},
-        metrics=metrics,
+        metrics=metrics | drift_metrics(run),
         tags={
             "vitrina.scenario": run.scenario,
             "vitrina.winner": winner,
@@ -85,6 +85,7 @@ def write_winner(
         },
         figures=pictures(run, learned, scratch),
         tables={"quality": run.local("evaluation") / "table.md", "verdict": run.local("evaluation") / "verdict.json"},
+        reports={f"drift/{name}": run.local("drift") / name for name in ("report.html", "drift.json")},
         data_sample=sample(shop, scratch / "sample.csv"),
         git_commit=git_commit(),
         features=list(FEATURES) if ranked else [],
@@ -100,6 +101,15 @@ def measured(run: Run, verdict: dict[str, Any]) -> dict[str, float]:
     found |= {f"{name}/ndcg@10": float(one.mean("ndcg@10")) for name, one in scores.items()}
     found |= {f"recall/{source}": value for source, value in recall["by_source"].items()}
     return found | {"recall/union": recall["union"]}
+
+
+def drift_metrics(run: Run) -> dict[str, float]:
+    """The number of drifted features, and the index of each that was judged."""
+    told = json.loads((run.local("drift") / "drift.json").read_text())
+    if not told["judged"]:
+        return {}
+    found = {f"drift/psi/{name}": float(one["psi"]) for name, one in told["features"].items()}
+    return found | {"drift/drifted_features": float(len(told["drifted"]))}
 
 
 def pictures(run: Run, learned: StoredModel, scratch: Path) -> dict[str, Path]:

@@ -33,6 +33,11 @@ def tables_at(run: Run, shop: Shop, spec: TwoStage, cut: int) -> Tables:
     return Tables(**{name: arrays[name].view(np.ndarray) for name in Tables._fields})
 
 
+def has_tables(run: Run, spec: TwoStage, cut: int) -> bool:
+    """Whether the candidate sources of a cut-off are kept."""
+    return run.objects.exists(run.key(f"sources/{tables_name(run, spec, cut)}"))
+
+
 def tables_name(run: Run, spec: TwoStage, cut: int) -> str:
     """The name of a cut-off's tables: another for another log or other sources."""
     from vitrina.candidates.retrieval import Tables

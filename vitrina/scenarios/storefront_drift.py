@@ -1,0 +1,105 @@
+"""Drift of the storefront: the last day against the same weekday of earlier weeks, each seen by tables of the same age.
+
+The candidate sources of the last window and of the ranker's weekly cut-offs are fitted already. What the visitors of
+the 14th day after each cut-off met is compared: the features of their candidates, and the score and popularity of what
+the ranker would show them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vitrina.evaluation.recipes import assemble
+from vitrina.events.schema import DAY_MS
+from vitrina.events.splits import WINDOW_DAYS
+from vitrina.features.history import Histories
+from vitrina.features.shop import Shop
+from vitrina.ranking.pair_features import FEATURES
+from vitrina.ranking.population import candidate_values, day_moments
+from vitrina.ranking.trees import NO_TREES, Trees
+from vitrina.recommend.desk import CANDIDATES
+from vitrina.recommend.recommender import Recommender
+from vitrina.recommend.two_stage import TwoStage
+from vitrina.registry.model_format import read_model
+from vitrina.scenarios.scenario import Run
+from vitrina.scenarios.storefront_tables import has_tables, tables_at
+from vitrina.telemetry.drift import Day, Drift, judge, not_judged
+from vitrina.telemetry.drift_report import page, verdict
+
+MOST_WEEKS: Final = 8
+MOST_VISITORS: Final = 2_000
+ROWS: Final = 20
+SHOWN: Final = ("score", "popularity")
+CANDIDATE_FEATURES: Final = tuple("candidate_popularity" if name == "popularity" else name for name in FEATURES)
+
+
+def report_drift(run: Run, shop: Shop, spec: TwoStage, cuts: Sequence[int]) -> dict[str, Any]:
+    """Writes `drift`: `report.html` and `drift.json`, which the step's result tells, too. `cuts` are the weekly
+    cut-offs; those whose tables nobody has made are left out."""
+    newest = shop.as_of - WINDOW_DAYS * DAY_MS
+    made = [cut for cut in sorted(cuts, reverse=True) if cut <= newest and has_tables(run, spec, cut)]
+    if not made or made[0] != newest:
+        found = not_judged("the log is too short for cut-offs two weeks and more before its end")
+    else:
+        found = compared(run, shop, spec, made[: 1 + MOST_WEEKS])
+    day = shop.as_of - DAY_MS
+    told = {"day": day, "rows": found.visitors * ROWS, **found.as_json()}
+    with run.writing("drift") as folder:
+        folder.mkdir()
+        (folder / "drift.json").write_text(json.dumps(told, indent=1))
+        (folder / "report.html").write_text(page(found, day=day, title=run.scenario), encoding="utf-8")
+    run.note(verdict(found))
+    return {"rows_in": len(shop.log.ts), "rows_out": told["rows"], "drift": told}
+
+
+def compared(run: Run, shop: Shop, spec: TwoStage, cuts: Sequence[int]) -> Drift:
+    """The verdict on the 14th day after the first cut-off against those after the others."""
+    learned = read_model(run.local("ranker"))
+    ranked = bool(learned.meta["learned"])
+    trees = Trees(**{name: learned.arrays[name].view(np.ndarray) for name in Trees._fields}) if ranked else NO_TREES
+    shown = SHOWN if ranked else SHOWN[1:]
+    days = []
+    for done, cut in enumerate(cuts):
+        run.progress("days", done, len(cuts))
+        recommender = assemble(
+            spec, tables_at(run, shop, spec, cut), trees, ranker="catboost" if ranked else "fusion", as_of=cut
+        )
+        end = cut + WINDOW_DAYS * DAY_MS
+        days.append(_day(shop.histories, recommender, end - DAY_MS, end, shown, seed=spec.seed, threads=run.threads))
+    return judge((*CANDIDATE_FEATURES, *shown), days[0], days[1:], seed=spec.seed)
+
+
+def _day(
+    histories: Histories,
+    recommender: Recommender,
+    start: int,
+    until: int,
+    shown: Sequence[str],
+    *,
+    seed: int,
+    threads: int,
+) -> Day:
+    moments = day_moments(histories, start, until, most=MOST_VISITORS, seed=seed)
+    values = candidate_values(
+        histories,
+        moments,
+        taste=recommender.taste,
+        tables=recommender.tables,
+        limit=CANDIDATES,
+        rows=ROWS,
+        threads=threads,
+    )
+    items, scores = recommender.recommend_batch(histories, moments, k=ROWS, threads=threads)
+    met = {"score": scores, "popularity": recommender.tables.popularity[items]}
+    beside = [_where_shown(met[name], items)[:, :, None] for name in shown]
+    return Day(visitor=moments.users, values=np.concatenate([values, *beside], axis=2))
+
+
+def _where_shown(values: npt.NDArray[np.float32], items: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+    """`values` with NaN in the places that a small shop cannot fill."""
+    return np.where(items >= 0, values, np.float32(np.nan))
