@@ -240,7 +240,7 @@ def test_a_real_run_counts_the_same_on_both_sides(trained: World, tmp_path: Path
     found = drive.run(trained, tmp_path, shape, phases, workers=2, seed=1)
 
     assert [one["what"] for one in found["counters"] if not one["agrees"]] == []
-    assert len(found["counters"]) == 14
+    assert len(found["counters"]) == 13
     assert found["answers"] == found["planned"] and found["elsewhere"] == 0
     assert {name for name, count in found["answers"].items() if count} == {"precomputed", "session", "popular"} | (
         {"history"} if found["planned"]["history"] else set()
