@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,8 +19,8 @@ from app.measured import Measured
 from app.schemas import ErrorAnswer
 from app.service import SCENARIO, Service
 from app.settings import Settings
-from app.usage import telling_usage
 from app.traces import RequestSpans
+from app.usage import telling_usage
 from vitrina.serving.copies import Copies
 from vitrina.serving.state import LoadedModel
 from vitrina.serving.watcher import ChampionSource, Watcher

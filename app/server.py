@@ -39,8 +39,8 @@ def run(
         _run_one(make_app(settings), host, port)
     else:
         with tempfile.TemporaryDirectory(prefix="vitrina-metrics-") as folder:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read by prometheus_client when a worker imports it
-            _run_several(lambda: make_app(settings), f"{host}:{port}", workers, folder)
+            shared = settings.model_copy(update={"metrics_folder": settings.metrics_folder or Path(folder)})
+            _run_several(lambda: make_app(shared), f"{host}:{port}", workers)
 
 
 def _create_app(settings: Settings) -> Any:
@@ -64,7 +64,7 @@ def _run_one(app: Any, host: str, port: int) -> None:
     )
 
 
-def _run_several(load: Callable[[], Any], bind: str, workers: int, folder: str) -> None:
+def _run_several(load: Callable[[], Any], bind: str, workers: int) -> None:
     from gunicorn.app.base import BaseApplication
     from gunicorn.glogging import Logger
     from uvicorn_worker import UvicornWorker
@@ -99,7 +99,6 @@ def _run_several(load: Callable[[], Any], bind: str, workers: int, folder: str) 
                 "graceful_timeout": GRACE_SECONDS,
                 "timeout": 120,
                 "keepalive": 5,
-                "child_exit": child_exit,
                 "control_socket_disable": True,
             }
             for name, value in options.items():
@@ -107,10 +106,5 @@ def _run_several(load: Callable[[], Any], bind: str, workers: int, folder: str) 
 
         def load(self) -> Any:
             return load()
-
-    def child_exit(_server: Any, worker: Any) -> None:
-        from prometheus_client.multiprocess import mark_process_dead
-
-        mark_process_dead(worker.pid, path=folder)
 
     Server().run()

@@ -13,6 +13,7 @@ from vitrina.errors import NoChampionError
 from vitrina.serving.state import Served, ServingState
 from vitrina.telemetry.metrics import ServiceMetrics
 
+SCENARIO = "storefront"
 TRAIN = "vitrina train storefront --data FOLDER"
 
 

@@ -35,6 +35,11 @@ class Settings(BaseSettings):
     slow_seconds: float = Field(default=0.5, gt=0, description="Answers that take longer are written to the log.")
     access_log: bool = Field(default=False, description="Whether every answer is written to the log.")
 
+    metrics_folder: Path | None = Field(
+        default=None,
+        description="Folder in which the workers of one service keep their counts; unset: a new one for each start.",
+    )
+
     @property
     def copies_root(self) -> Path:
         return self.home / "serving"

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.errors import no_token, wrong_token
 from app.schemas import Alive, ErrorAnswer, Health, ListsInfo, ModelInfo, Models, Ready
-from app.service import Service
+from app.service import SCENARIO, Service
 
 NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": ErrorAnswer, "description": "No model is published yet."}}
 
@@ -58,7 +58,7 @@ async def models(service: ServiceOf) -> Models:
         return Models(models=[])
     lists = state.lists
     info = ModelInfo(
-        scenario="storefront",
+        scenario=SCENARIO,
         model_version=state.version,
         as_of=state.model.as_of,
         loaded_at=state.loaded_at,

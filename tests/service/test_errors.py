@@ -84,4 +84,7 @@ def test_a_failing_ranker_is_no_error_for_the_caller(serve, tmp_path, monkeypatc
         monkeypatch.setattr(type(state.recommender), "recommend", lambda *_, **__: 1 / 0)
         answer = running.client.post("/recommendations?user_id=2&k=3")
         assert (answer.status_code, answer.json()["source"], len(answer.json()["recs"])) == (200, "popular", 3)
-        assert 'vitrina_fallbacks_total{reason="source_failed"} 1.0' in running.client.get("/metrics").text
+        assert (
+            'vitrina_fallbacks_total{reason="source_failed",scenario="storefront"} 1.0'
+            in running.client.get("/metrics").text
+        )

@@ -80,7 +80,7 @@ def test_a_corrupt_model_is_refused_and_the_present_one_answers(serve, toy, tmp_
         content[-10] ^= 1
         (bad / name).write_bytes(content)
         running.registry.publish("2", bad)
-        refused = 'vitrina_swaps_total{outcome="refused",what="model"} 1.0'
+        refused = 'vitrina_swaps_total{outcome="refused",scenario="storefront",what="model"} 1.0'
         running.until(lambda: refused in running.client.get("/metrics").text)
         answer = running.client.post("/recommendations?user_id=1&k=1").json()
         assert (answer["model_version"], answer["recs"]) == ("1", [119])

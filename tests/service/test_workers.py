@@ -78,7 +78,7 @@ def wait(true, log: Path | None = None) -> None:
 def values(url: str) -> dict[tuple[str, ...], float]:
     text = httpx.get(f"{url}/metrics").text
     return {
-        (sample.name, *sorted(sample.labels.values())): sample.value
+        (sample.name, *sorted(value for name, value in sample.labels.items() if name != "scenario")): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }

@@ -25,7 +25,7 @@ from vitrina.serving.lists import publish_lists, write_lists
 from vitrina.serving.state import LoadedModel, Served, items_fingerprint
 from vitrina.serving.watcher import Watcher
 from vitrina.storage.objects import FolderObjects, Objects
-from vitrina.telemetry.metrics import ServiceMetrics
+from vitrina.telemetry.metrics import ScenarioMetrics, ServiceMetrics
 
 ITEMS = 20
 AS_OF = 1_442_000_000_000
@@ -174,7 +174,7 @@ class Stage:
 
     root: Path
     registry: MemoryRegistry
-    metrics: ServiceMetrics
+    counted: ServiceMetrics
     served: Served
     objects: Objects
     load: Callable[[Path], LoadedModel] = load_toy
@@ -198,7 +198,15 @@ class Stage:
         )
 
     def value(self, name: str, **labels: str) -> float:
-        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+        for more in ({"scenario": "shop"}, {}):
+            found = self.counted.registry.get_sample_value(name, {**labels, **more})
+            if found is not None:
+                return found
+        return 0.0
+
+    @property
+    def metrics(self) -> ScenarioMetrics:
+        return self.counted.of("shop")
 
 
 @pytest.fixture
@@ -208,4 +216,4 @@ def stage(tmp_path: Path) -> Stage:
     registry.publish("1", write_toy(tmp_path / "made" / "1"))
     objects = FolderObjects(tmp_path / "objects")
     write_toy_lists(objects, "lists", "a")
-    return Stage(root=tmp_path, registry=registry, metrics=ServiceMetrics(), served=Served(), objects=objects)
+    return Stage(root=tmp_path, registry=registry, counted=ServiceMetrics(), served=Served(), objects=objects)

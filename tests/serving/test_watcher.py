@@ -10,7 +10,6 @@ import pytest
 
 from vitrina.events.ids import IdMap
 from vitrina.serving.state import Served
-from vitrina.telemetry.metrics import ServiceMetrics
 
 
 def toy(stage):
@@ -168,7 +167,3 @@ def test_the_thread_follows_and_ends(stage) -> None:
     watcher.stop()
     assert stage.served.state.version == "2"
     assert "vitrina-watcher" not in {thread.name for thread in threading.enumerate()}
-
-
-def test_metrics_object_is_the_injected_one(stage) -> None:
-    assert isinstance(stage.metrics, ServiceMetrics)

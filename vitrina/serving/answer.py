@@ -22,7 +22,7 @@ from vitrina.features.history import History
 from vitrina.recommend.recommender import Rules
 from vitrina.serving.lookup import Id, row_of, rows_of
 from vitrina.serving.state import ServingState
-from vitrina.telemetry.metrics import ServiceMetrics
+from vitrina.telemetry.metrics import ScenarioMetrics
 
 log = logging.getLogger(__name__)
 
@@ -53,27 +53,28 @@ class Answer(NamedTuple):
     ignored: tuple[Id, ...]
 
 
-def answer(state: ServingState, ask: Ask, *, now: int, metrics: ServiceMetrics) -> Answer:
+def answer(state: ServingState, ask: Ask, *, now: int, metrics: ScenarioMetrics) -> Answer:
     """At most `ask.k` items for a user; never an error of the ranker, which is counted and stepped around."""
     lists = state.lists
     user = -1 if lists is None else row_of(lists.users, ask.user)
-    if user < 0:
-        metrics.cold_user()
     plain = not ask.session and not ask.exclude and ask.category is None and not ask.available
     if plain and user >= 0 and state.lists_fit and lists is not None:
         top = lists.top(user)
         if top is not None and len(top[0]) >= ask.k:
-            return _count(Answer(top[0][: ask.k], top[1][: ask.k], "precomputed", ()), metrics)
+            metrics.answer("precomputed", k=ask.k, cold=False, items=ask.k)
+            return Answer(top[0][: ask.k], top[1][: ask.k], "precomputed", ())
 
     session, ignored = _rows(state, ask.session)
     exclude, unknown = _rows(state, ask.exclude)
     rules = Rules(exclude, state.allowed(ask.category, ask.available))
     steps = _steps(state, user, session, state.as_of(now), metrics)
-    return _count(_walk(steps, rules, ask.k, ignored + unknown, metrics), metrics)
+    items, scores, source, first = _walk(steps, rules, ask.k, metrics)
+    metrics.answer(source, k=ask.k, cold=user < 0, items=first)
+    return Answer(items, scores, source, ignored + unknown)
 
 
 def _steps(
-    state: ServingState, user: int, session: Rows, as_of: int, metrics: ServiceMetrics
+    state: ServingState, user: int, session: Rows, as_of: int, metrics: ScenarioMetrics
 ) -> Iterator[tuple[str, Step]]:
     """The chain for this request; a link is made when the ones before it were not enough."""
     lists = state.lists
@@ -101,9 +102,10 @@ def _steps(
 
 
 def _walk(
-    steps: Iterator[tuple[str, Step]], rules: Rules, k: int, ignored: tuple[Id, ...], metrics: ServiceMetrics
-) -> Answer:
-    items, scores, source = NOTHING, np.empty(0, dtype=np.float32), "popular"
+    steps: Iterator[tuple[str, Step]], rules: Rules, k: int, metrics: ScenarioMetrics
+) -> tuple[Rows, Scores, str, int]:
+    """Items with their scores, the first source that gave any, and how many it gave."""
+    items, scores, source, first = NOTHING, np.empty(0, dtype=np.float32), "popular", 0
     for name, step in steps:
         left = rules
         if len(items):
@@ -115,15 +117,16 @@ def _walk(
             metrics.fallback("source_failed")
             continue
         if not len(items):
-            source = name if len(more) else source
+            source, first = (name, len(more)) if len(more) else (source, 0)
             items, scores = more, their_scores
         else:
             items, scores = np.concatenate([items, more]), np.concatenate([scores, their_scores])
+            metrics.more_items(name, len(more))
         if len(items) >= k:
             break
         if name != "popular":
             metrics.fallback("too_few")
-    return Answer(items[:k], scores[:k], source, ignored)
+    return items, scores, source, first
 
 
 def _read(items: Rows, scores: Scores) -> Step:
@@ -136,7 +139,7 @@ def _read(items: Rows, scores: Scores) -> Step:
     return read
 
 
-def _popular(state: ServingState, as_of: int, metrics: ServiceMetrics) -> Step:
+def _popular(state: ServingState, as_of: int, metrics: ScenarioMetrics) -> Step:
     """The kept answer for a stranger; when rules empty it, the recommender's cold path, which knows every category."""
     kept = _read(state.popular.items, state.popular.scores)
 
@@ -163,8 +166,3 @@ def _rows(state: ServingState, ids: tuple[Id, ...]) -> tuple[Rows, tuple[Id, ...
     if min(found) >= 0:
         return rows, ()
     return rows[rows >= 0], tuple(dict.fromkeys(one for one, row in zip(ids, found, strict=True) if row < 0))
-
-
-def _count(answer: Answer, metrics: ServiceMetrics) -> Answer:
-    metrics.answer(answer.source)
-    return answer

@@ -21,7 +21,7 @@ from vitrina.serving.lists import LISTS_FILE, SCHEMA_VERSION, Lists, Published, 
 from vitrina.serving.state import LoadedModel, Served, ServingState, build_state, items_fingerprint
 from vitrina.storage.objects import Objects
 from vitrina.storage.sealed import read_seal, seal_of
-from vitrina.telemetry.metrics import ServiceMetrics
+from vitrina.telemetry.metrics import ScenarioMetrics
 
 RETRY_AFTER_LOOKS = 15
 ListsFor = Callable[[str, str, LoadedModel], Lists | None]
@@ -60,7 +60,7 @@ class Watcher:
         objects: Objects,
         lists_key: str,
         lists_copies: Copies,
-        metrics: ServiceMetrics,
+        metrics: ScenarioMetrics,
         clock: Callable[[], int],
         every: float = 2.0,
     ) -> None:

@@ -1,100 +1,134 @@
-"""`ServiceMetrics`: what the service counts, over an injected Prometheus registry.
+"""`ServiceMetrics`: what the service counts, and the text that Prometheus scrapes.
 
-Label values are bound once and kept, because looking them up costs more than counting. Over several worker processes
-prometheus_client keeps the values in files (its own environment variable names the folder); `exposition` merges them.
+Counting is on the path of every request, so one observation goes into one cell or two, and what Prometheus sees is made
+from them when it asks: the requests of a route are the sum of its latency buckets, and an answer's cell is keyed by
+everything that is told about it (source, k, cold user, items), of which each metric is a sum.
 """
 
 from __future__ import annotations
 
-import struct
-import time
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Iterator
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
 
 from vitrina.telemetry import names
-from vitrina.telemetry.names import MetricName
-
-SCENARIO = "storefront"
-MODES: dict[str, Any] = {"sum": "livesum", "min": "livemin", "max": "livemax"}
-READS = 5
-READ_PAUSE = 0.02
+from vitrina.telemetry.cells import ABSENT, Cells, Key, all_slots
+from vitrina.telemetry.exposition import ANSWER, GAUGES, REQUEST, SECONDS, families
 
 
 class ServiceMetrics:
-    """Counters of one process. `folder` is the multi-process folder, None for a single process."""
+    """What one process counts. With a folder, `exposition` tells it of all processes that share the folder."""
 
-    def __init__(self, registry: CollectorRegistry | None = None, folder: str | None = None) -> None:
-        self.registry = registry if registry is not None else CollectorRegistry()
+    def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._metrics: dict[str, Any] = {name.name: _make(name, self.registry) for name in names.SERVICE_NAMES}
-        self._bound: dict[tuple[str, ...], Any] = {}
+        self._cells = Cells(folder)
+        self._requests: dict[tuple[str, int], list[int]] = {}
+        self._forget_gauges()
+        self._cpu_before = self._cells.snapshot().get((names.CPU.name,), 0.0)
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+
+    def of(self, scenario: str) -> ScenarioMetrics:
+        """What is counted under the label of a scenario."""
+        return ScenarioMetrics(self._cells, scenario)
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        self._child(names.REQUESTS, route, str(status)).inc()
-        self._child(names.LATENCY, route).observe(seconds)
+        """An answered request; `route` is from a closed set."""
+        row = self._requests.get((route, status))
+        if row is None:
+            buckets = range(len(names.LATENCY_BUCKETS) + 1)
+            keys: list[Key] = [(REQUEST, route, status, bucket) for bucket in buckets]
+            row = self._requests[route, status] = self._cells.places([*keys, (SECONDS, route, status)])
+        bucket = row[bisect_left(names.LATENCY_BUCKETS, seconds)]
+        cells = self._cells
+        with cells.lock:
+            values = cells.values
+            values[bucket] += 1.0
+            values[row[-1]] += seconds
 
     def error(self, kind: str) -> None:
-        self._child(names.ERRORS, kind).inc()
+        """A refused or failed request."""
+        self._cells.add((names.ERRORS.name, kind))
 
-    def answer(self, source: str) -> None:
-        self._child(names.ANSWERS, SCENARIO, source).inc()
+    def process(self, *, cpu_seconds: float, resident_bytes: float) -> None:
+        """What this process has used: processor time since its start, memory now."""
+        self._cells.put((names.CPU.name,), self._cpu_before + cpu_seconds)
+        self._cells.put((names.MEMORY.name,), resident_bytes)
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """prometheus_client asks this of what is in its registry."""
+        slots = [(self._cells.snapshot(), True)] if self._folder is None else all_slots(self._folder)
+        return families(slots)
+
+    def describe(self) -> list[Metric]:
+        """Nothing, so that registering needs no numbers yet."""
+        return []
+
+    def close(self) -> None:
+        """Ends this process' share in the gauges, as its own end would."""
+        self._cells.close()
+
+    def _forget_gauges(self) -> None:
+        """What an ended process left in this slot is no longer so; what it counted is."""
+        for key in self._cells.snapshot():
+            if key[0] in GAUGES:
+                self._cells.put(key, ABSENT)
+
+
+class ScenarioMetrics:
+    """What is counted for one scenario. Its sources, reasons and outcomes are there from the start, at zero."""
+
+    def __init__(self, cells: Cells, scenario: str) -> None:
+        self._cells = cells
+        self._scenario = scenario
+        self._answers: dict[tuple[str, int, bool, int], int] = {}
+        sources: list[Key] = [
+            (of.name, scenario, source) for of in (names.ANSWERS, names.ITEMS) for source in names.SOURCES
+        ]
+        reasons: list[Key] = [(names.FALLBACKS.name, scenario, reason) for reason in names.REASONS]
+        swaps: list[Key] = [(names.SWAPS.name, scenario, *outcome) for outcome in names.SWAP_OUTCOMES]
+        cells.places([*sources, *reasons, *swaps, (names.COLD_USERS.name, scenario)])
+
+    def answer(self, source: str, *, k: int, cold: bool, items: int) -> None:
+        """An answer: `items` of the `k` asked for came from its first `source`; `cold`: the user has no history."""
+        key = (source, k, cold, items)
+        place = self._answers.get(key)
+        if place is None:
+            place = self._answers[key] = self._cells.places([(ANSWER, self._scenario, source, k, int(cold), items)])[0]
+        cells = self._cells
+        with cells.lock:
+            cells.values[place] += 1.0
+
+    def more_items(self, source: str, items: int) -> None:
+        """Items of an answer that came from a later source."""
+        self._cells.add((names.ITEMS.name, self._scenario, source), items)
 
     def fallback(self, reason: str) -> None:
-        self._child(names.FALLBACKS, SCENARIO, reason).inc()
-
-    def cold_user(self) -> None:
-        self._child(names.COLD_USERS, SCENARIO).inc()
+        self._cells.add((names.FALLBACKS.name, self._scenario, reason))
 
     def swap(self, what: str, outcome: str) -> None:
-        self._child(names.SWAPS, SCENARIO, what, outcome).inc()
+        self._cells.add((names.SWAPS.name, self._scenario, what, outcome))
 
     def registry_up(self, up: bool) -> None:
-        self._child(names.REGISTRY_UP).set(float(up))
+        self._cells.put((names.REGISTRY_UP.name,), float(up))
 
     def objects_up(self, up: bool) -> None:
-        self._child(names.OBJECTS_UP).set(float(up))
+        self._cells.put((names.OBJECTS_UP.name,), float(up))
 
     def serving(self, version: str, *, before: str | None, as_of: int, lists_as_of: int | None, now: int) -> None:
         """The versions that this process serves from now on; times in milliseconds since the epoch."""
+        put, scenario = self._cells.put, self._scenario
         if before is not None and before != version:
-            self._child(names.MODEL_INFO, SCENARIO, before).set(0)
-        self._child(names.MODEL_INFO, SCENARIO, version).set(1)
-        self._child(names.MODEL_AS_OF, SCENARIO).set(as_of / 1000)
-        self._child(names.LISTS_AS_OF, SCENARIO).set((lists_as_of or 0) / 1000)
+            put((names.MODEL_INFO.name, scenario, before), ABSENT)
+        put((names.MODEL_INFO.name, scenario, version), 1.0)
+        put((names.MODEL_AS_OF.name, scenario), as_of / 1000)
+        put((names.LISTS_AS_OF.name, scenario), (lists_as_of or 0) / 1000)
         if before != version:
-            self._child(names.MODEL_LOADED, SCENARIO).set(now / 1000)
-
-    def exposition(self) -> bytes:
-        """The text that Prometheus scrapes; of all workers when they share a folder (may wait a moment for one)."""
-        if self._folder is None:
-            return generate_latest(self.registry)
-        for _ in range(READS - 1):
-            try:
-                return self._merged(self._folder)
-            except (struct.error, ValueError, RuntimeError):  # a starting worker was just making one of its files
-                time.sleep(READ_PAUSE)
-        return self._merged(self._folder)
-
-    @staticmethod
-    def _merged(folder: str) -> bytes:
-        merged = CollectorRegistry()
-        MultiProcessCollector(merged, path=folder)
-        return generate_latest(merged)
-
-    def _child(self, name: MetricName, *values: str) -> Any:
-        key = (name.name, *values)
-        child = self._bound.get(key)
-        if child is None:
-            metric = self._metrics[name.name]
-            child = self._bound[key] = metric.labels(*values) if values else metric
-        return child
-
-
-def _make(name: MetricName, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
-    if name.kind == "counter":
-        return Counter(name.name, name.help, name.labels, registry=registry)
-    if name.kind == "gauge":
-        return Gauge(name.name, name.help, name.labels, registry=registry, multiprocess_mode=MODES[name.merge])
-    return Histogram(name.name, name.help, name.labels, registry=registry, buckets=name.buckets)
+            put((names.MODEL_LOADED.name, scenario), now / 1000)

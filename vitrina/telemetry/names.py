@@ -15,6 +15,13 @@ LATENCY_BUCKETS = (
 )
 K_BUCKETS = (1.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
+SOURCES = ("precomputed", "session", "history", "popular")
+REASONS = ("unknown_user", "no_list", "lists_of_other_model", "too_few", "source_failed")
+SWAP_OUTCOMES = (
+    *(("model", "done"), ("model", "refused"), ("lists", "done"), ("lists", "refused")),
+    ("watcher", "failed"),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MetricName:
