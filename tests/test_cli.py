@@ -18,7 +18,19 @@ from typer.main import get_command
 from vitrina.cli import app, main
 
 VERBS = (
-    *("train", "step", "runs", "migrate", "evaluate", "batch", "recommend", "promote", "rollback", "generate"),
+    *(
+        "train",
+        "step",
+        "runs",
+        "migrate",
+        "metrics",
+        "evaluate",
+        "batch",
+        "recommend",
+        "promote",
+        "rollback",
+        "generate",
+    ),
     *("serve", "demo"),
 )
 
@@ -90,6 +102,13 @@ def test_steps_are_listed(vitrina: Vitrina) -> None:
         (["runs", "storefront", "--state-uri", "nowhere"], "ConfigError", "postgresql+psycopg2://"),
         (["runs", "nothing"], "ConfigError", "Known are: storefront"),
         (["migrate", "--to", "42"], "ConfigError", "head"),
+        (["metrics", "--state-uri", "nowhere"], "ConfigError", "postgresql+psycopg2://"),
+        (["metrics", "--disk", "/var"], "ConfigError", "NAME=PATH"),
+        (["metrics", "--disk", "a=/", "--disk", "a=/"], "ConfigError", "NAME=PATH"),
+        (["metrics", "--disk", "a=/no/such/folder"], "ConfigError", "/no/such/folder"),
+        (["metrics", "--graphite", "carbon"], "ConfigError", "HOST:PORT"),
+        (["metrics", "--graphite", "carbon:0"], "ConfigError", "HOST:PORT"),
+        (["metrics", "--host", "no.such.host.invalid"], "ConfigError", "--port"),
         (["generate", "--out", ".", "--events", "0"], "UsageError", "--events"),
         (["no-such-verb"], "UsageError", "no-such-verb"),
     ],
@@ -137,7 +156,7 @@ def test_a_state_database_that_is_away_is_said_and_changes_no_result(vitrina: Vi
     assert "prepare of run r1 is not recorded" in done.err
 
 
-@pytest.mark.parametrize("verb", ["serve", "demo"])
+@pytest.mark.parametrize("verb", ["serve", "demo", "metrics"])
 def test_a_taken_port_is_found_before_any_work(vitrina: Vitrina, tmp_path: Path, verb: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -74,6 +75,7 @@ def metrics(
             help="Send the business by day to this carbon.",
         ),
     ] = None,
+    as_json: options.AsJson = False,
     home: options.Home = options.DEFAULT_HOME,
     state_uri: options.StateUri = None,
 ) -> None:
@@ -83,15 +85,21 @@ def metrics(
 
     volumes = _volumes(disk or [])
     sender = _sender(graphite) if graphite else None
-    open_engine(state_address(home, state_uri))  # an address that can never work is told now
     read = StateReader(lambda: open_state(home, state_uri))
     last_steps = {name: scenario(name).steps[-1].name for name in SCENARIOS}
     collector = PipelineCollector(read, last_steps=last_steps, volumes=volumes, sender=sender)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
-    with serving(collector, host, port), forwarding(read, sender) if sender else nullcontext():
-        say(f"Metrics on http://{host}:{port}/metrics, Ctrl-C ends it.")
-        threading.Event().wait()
+    with serving(collector, host, port):
+        open_engine(state_address(home, state_uri))  # an address that can never work ends it now
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end)
+        url = f"http://{host}:{port}/metrics"
+        if as_json:
+            show_json({"metrics": url}, plain=True)
+            sys.stdout.flush()
+        else:
+            say(f"Metrics on {url}, Ctrl-C ends it.")
+        with forwarding(read, sender) if sender else nullcontext():
+            threading.Event().wait()
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
