@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from graphite_server import GraphiteServer
 from waiting import wait
 
+from vitrina.storage.sql_state import SqlState
 from vitrina.telemetry.day_series import DaySeries, day_begin, day_rates
 from vitrina.telemetry.graphite import DROPPED, GraphiteSender
+from vitrina.telemetry.pipeline_exporter import StateReader, forwarding
 
 DAY = 86_400
 BEGIN = 1_438_560_000  # 2015-08-03, UTC
@@ -78,3 +81,31 @@ def test_the_same_days_are_sent_once_until_they_are_due_again() -> None:
     assert series.forward("storefront", [], now=162) == 0
     sender.close(0)
     assert sum(sender.dropped.values()) == 28
+
+
+def test_what_the_step_prepare_recorded_is_in_graphite_soon_after(graphite: GraphiteServer, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'state.db'}"
+    state = SqlState.open(uri)
+
+    def record(run_id: str, days: list[dict[str, Any]]) -> None:
+        step = state.begin_step(scenario="basket", run_id=run_id, step="prepare", as_of=None, now=1)
+        state.finish_step(step, now=2, result={"users": 1, "days": days})
+
+    def series() -> dict[str, list[tuple[int, float]]]:
+        return graphite.render("vitrina.basket.day.*", BEGIN - 1, BEGIN + 30 * DAY)
+
+    def holds(days: list[dict[str, Any]]) -> bool:
+        found = series()
+        carts = [(day_begin(one), float(one["carts"])) for one in days]
+        rates = [(day_begin(one), one["carting_buyers"] / one["carting_visitors"]) for one in days]
+        return found.get("vitrina.basket.day.carts") == carts and found.get("vitrina.basket.day.purchase_rate") == rates
+
+    sender = GraphiteSender("127.0.0.1", graphite.carbon)
+    with forwarding(StateReader(lambda: SqlState.open(uri)), sender, pause=0.2):
+        first = [day(n) for n in range(20)]
+        record("one", first)
+        wait(lambda: holds(first), 20, pause=0.1)
+        second = [*[day(n) for n in range(19)], day(19, carts=99, carting_visitors=50), day(20)]
+        record("two", second)
+        wait(lambda: holds(second), 20, pause=0.1)
+    assert sender.sent == 7 * (len(first) + len(second))

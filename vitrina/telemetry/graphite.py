@@ -232,14 +232,6 @@ class GraphiteSender:
             self._connection = None
 
 
-def address(text: str) -> tuple[str, int]:
-    """HOST:PORT as host and port; `ConfigError` when it is not of that form."""
-    host, colon, port = text.strip().rpartition(":")
-    if not colon or not host or not (port.isascii() and port.isdigit()):
-        raise ConfigError(f"Graphite's address is HOST:PORT (carbon's plaintext port is 2003), not {text!r}")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
 def _left(connection: socket.socket) -> bool:
     """Whether the other side has hung up: its first lost batch would else be taken without an error."""
     timeout = connection.gettimeout()
