@@ -13,6 +13,8 @@ from vitrina.telemetry import names
 
 ROUTES = ("/recommendations", "/similar_items")
 SETTLE_SECONDS = 3.0
+START_SECONDS = 60.0
+USAGE_SECONDS = 1.2  # the workers tell what they use once a second
 Labels = frozenset[tuple[str, str]]
 
 
@@ -62,6 +64,20 @@ class Scrape:
             key = dict(labels).get(label, "")
             found[key] = found.get(key, 0.0) + value
         return found
+
+
+def at_rest(addresses: list[str], workers: int) -> Scrape:
+    """A reading before the load, when every worker serves a model and has told what its start cost.
+
+    `RuntimeError` when that takes over a minute.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while (serving := Scrape.of(addresses).sum(names.MODEL_INFO.name)) < workers:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"only {serving:.0f} of {workers} workers serve a model after {START_SECONDS:.0f} s")
+        time.sleep(0.1)
+    time.sleep(USAGE_SECONDS)
+    return Scrape.of(addresses)
 
 
 def settled(addresses: list[str], before: Scrape, answered: float) -> Scrape:

@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
@@ -69,7 +70,7 @@ def run(
         url = f"http://127.0.0.1:{server.port}"
         settings = {"url": url, **settings_of(shape, phases)}
         (scratch / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-        found = play(k6, server, scratch)
+        found = play(k6, server, scratch, workers)
     return {
         "world": world.facts(),
         "shape": asdict(shape),
@@ -104,10 +105,10 @@ def settings_of(shape: Shape, phases: Sequence[Phase]) -> dict[str, Any]:
     return {"phases": made, "patience": PATIENCE_SECONDS, "limits": {"failed": 0, "elsewhere": ceil(0.001 * planned)}}
 
 
-def play(k6: str, server: Server, scratch: Path) -> dict[str, Any]:
+def play(k6: str, server: Server, scratch: Path, workers: int) -> dict[str, Any]:
     """Runs k6 over the files in `scratch`. `RuntimeError` with its messages when it fails otherwise than by a limit."""
     addresses = [f"http://127.0.0.1:{server.port}/metrics"]
-    before, spent, own = Scrape.of(addresses), server.processor_seconds(), _processor_seconds()
+    before, spent, own = counters.at_rest(addresses, workers), server.processor_seconds(), _processor_seconds()
     files = {"PLAN": "plan.json", "SETTINGS": "settings.json", "SUMMARY": "summary.json"}
     command = [k6, "run", "--quiet", "--no-usage-report", "--address", ""]
     for name, file in files.items():
@@ -119,6 +120,8 @@ def play(k6: str, server: Server, scratch: Path) -> dict[str, Any]:
     summary = json.loads((scratch / "summary.json").read_text(encoding="utf-8"))
     found = played(summary)
     after = counters.settled(addresses, before, found["requests"])
+    time.sleep(counters.USAGE_SECONDS)
+    processor["by_its_own_metric"] = counters.grown(before, Scrape.of(addresses), names.CPU.name)
     fallbacks = {
         reason: count - before.sum(names.FALLBACKS.name, reason=reason)
         for reason, count in after.by(names.FALLBACKS.name, "reason").items()

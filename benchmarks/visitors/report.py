@@ -62,7 +62,7 @@ def _phases(found: dict[str, Any]) -> Table:
     )
     cost = (
         f"Processor time: service {spent['service']:.1f} s ({1e6 * spent['service'] / found['requests']:,.0f} us per "
-        f"request), k6 {spent['k6']:.1f} s."
+        f"request; {spent['by_its_own_metric']:.1f} s by its workers' own metric), k6 {spent['k6']:.1f} s."
     )
     columns = ("phase", "s", "visits/s", "req/s", "requests", *LATENCIES, "limit of p99")
     return Table(title="Phases", columns=columns, rows=tuple(rows), notes=(asked, drawn, cost))
