@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,7 +60,7 @@ def vitrina(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vitrina]:
 @pytest.fixture(scope="module")
 def trained(vitrina: Vitrina, world: Path, small_recipe: Callable[[FolderObjects], None]) -> Said:
     small_recipe(FolderObjects(objects(vitrina)))
-    return vitrina("train", "storefront", "--data", world)
+    return vitrina("train", "storefront", "--data", world, "--run-id", "daily-1")
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,12 @@ def read_lists(path: Path) -> dict[str, list[tuple[str, int, float]]]:
         for row in reader:
             lists.setdefault(row["user"], []).append((row["item"], int(row["rank"]), float(row["score"])))
     return lists
+
+
+def test_the_run_in_mlflow_names_the_training(vitrina: Vitrina, trained: Said) -> None:
+    with contextlib.closing(sqlite3.connect(vitrina.home / "mlflow.db")) as database:  # type: ignore[attr-defined]
+        tags = dict(database.execute("SELECT key, value FROM tags WHERE key LIKE 'vitrina.%'"))
+    assert (tags["vitrina.run_id"], tags["vitrina.scenario"]) == ("daily-1", "storefront")
 
 
 def test_training_ends_with_a_champion_and_lists(vitrina: Vitrina, trained: Said) -> None:
