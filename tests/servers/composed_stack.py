@@ -20,7 +20,7 @@ from airflow_api import AirflowApi
 from container_engine import ROOT, Engine
 
 FILES = ["docker-compose.yaml", "tests/stack/compose.test.yaml"]
-PORTS = ("VITRINA_PORT", "AIRFLOW_PORT", "MLFLOW_PORT", "PROMETHEUS_PORT")
+PORTS = ("VITRINA_PORT", "AIRFLOW_PORT", "MLFLOW_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
 
 
 @dataclass
@@ -61,6 +61,7 @@ class Stack:
             "COMPOSE_PROJECT_NAME": self.project,
             "COMPOSE_FILE": ":".join(FILES),
             "COMPOSE_ENV_FILES": str(self.env_file),
+            "COMPOSE_PROFILES": "registry" if self.engine.real_images else "",
         }
         return self.engine.run(list(command), seconds, **project)
 
@@ -106,10 +107,17 @@ class Stack:
         return AirflowApi(self.url("AIRFLOW_PORT"), user="admin", password=self.settings["AIRFLOW_ADMIN_PASSWORD"])
 
     def train(self, seconds: float = 1200, **params: Any) -> str:
-        """Triggers the storefront's DAG as its page does and waits for its success; the run's id."""
+        """Trains and waits for the success; the run's id."""
+        return self.finish_training(self.begin_training(**params), seconds)
+
+    def begin_training(self, **params: Any) -> str:
+        """Triggers the storefront's DAG as its page does; the run's id."""
         for dag in ("storefront", "telegram"):
             self.airflow.unpause(dag)
-        run = self.airflow.trigger("storefront", **params)
+        return self.airflow.trigger("storefront", **params)
+
+    def finish_training(self, run: str, seconds: float = 1200) -> str:
+        """Waits for the run's success; its id."""
         self.airflow.finish("storefront", run, seconds)
         states = self.airflow.tasks("storefront", run)
         assert set(states.values()) == {"success"}, f"{states}\n{self._why(run, states)}"
@@ -124,14 +132,28 @@ class Stack:
 
     def prometheus(self, query: str) -> list[dict[str, Any]]:
         """The result of an instant query."""
-        answer = httpx.get(f"{self.url('PROMETHEUS_PORT')}/api/v1/query", params={"query": query}, timeout=30)
-        found: list[dict[str, Any]] = answer.json()["data"]["result"]
+        found: list[dict[str, Any]] = self.prometheus_api("query", query=query)["result"]
         return found
 
-    def messages(self) -> list[str]:
-        """What has arrived at Telegram."""
+    def prometheus_api(self, what: str, **parameters: str) -> Any:
+        """A part of Prometheus' API, as JSON."""
+        answer = httpx.get(f"{self.url('PROMETHEUS_PORT')}/api/v1/{what}", params=parameters, timeout=30)
+        return answer.json()["data"]
+
+    def graphite(self, target: str, begin: str) -> dict[str, list[tuple[float, int]]]:
+        """Series by name as graphite-web tells them from a day (YYYYMMDD) on: (value, seconds), no empty points."""
+        query = f"target={target}&from=00:00_{begin}&format=json&noNullPoints=true"
+        program = (
+            f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/render?{query}').read().decode())"
+        )
+        printed = self.compose("exec", "-T", "graphite", "/opt/graphite/bin/python3", "-c", program)
+        return {one["target"]: [(value, ts) for value, ts in one["datapoints"]] for one in json.loads(printed)}
+
+    def messages(self, about: str = "") -> list[str]:
+        """What has arrived at Telegram, or those texts of it that mention something."""
         lines = self.compose("logs", "--no-log-prefix", "telegram").splitlines()
-        return [json.loads(line)["text"] for line in lines if line.startswith("{")]
+        texts = [json.loads(line)["text"] for line in lines if line.startswith("{")]
+        return [text for text in texts if about in text]
 
     @contextmanager
     def asked_all_the_time(self, pause: float = 0.02) -> Iterator[Counter[str]]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+REAL_IMAGES = os.environ.get("VITRINA_REAL_IMAGES") == "1"
 STAND_INS = ROOT / "tests" / "stack" / "images"
 TOOLS = Path(os.environ.get("VITRINA_TOOLS") or ROOT.parent / "shared" / "tools").resolve()
 # Folder of a stand-in -> the tag that docker-compose.yaml or a Dockerfile asks for, and files it needs beside its own.
@@ -25,11 +26,15 @@ OTHERS: dict[str, tuple[str, dict[str, Path]]] = {
     "postgres": ("pgvector/pgvector:0.8.1-pg18", {}),
     "seaweedfs": ("chrislusf/seaweedfs:4.48", {}),
     "prometheus": ("prom/prometheus:v3.5.3", {}),
+    "alertmanager": ("prom/alertmanager:v0.34.1", {}),
+    "graphite": ("graphiteapp/graphite-statsd:1.1.10-5", {}),
     "airflow": (
         "apache/airflow:3.3.2-python3.11",
         {"constraints.txt": ROOT / "requirements" / "airflow.txt"},
     ),
 }
+# Nothing that could stand in for them can be had without an image registry.
+LEFT_OUT = {"grafana": "grafana/grafana:12.4.4"}
 TELEGRAM = ("vitrina-tests/telegram", {"telegram_server.py": ROOT / "tests" / "servers" / "telegram_server.py"})
 OURS = {"app": "app/Dockerfile", "mlflow": "mlflow_server/Dockerfile", "airflow": "airflow/Dockerfile"}
 
@@ -52,14 +57,13 @@ class Engine:
     @classmethod
     def find(cls, say: Callable[[str], None]) -> Engine:
         """`EngineMissing` when there is neither Docker nor the tools that start an engine."""
-        real = os.environ.get("VITRINA_REAL_IMAGES") == "1"
         if _answers(dict(os.environ)):
             private = (os.environ.get("DOCKER_HOST") or "").endswith("/engine/docker.sock")
-            return cls(environment=dict(os.environ), private=private, real_images=real, say=say)
+            return cls(environment=dict(os.environ), private=private, real_images=REAL_IMAGES, say=say)
         script = TOOLS / "engine.sh"
         if not script.is_file():
             raise EngineMissing(f"no docker answers, and {script} is not there to start one")
-        engine = cls(environment=dict(os.environ), private=True, real_images=real, say=say)
+        engine = cls(environment=dict(os.environ), private=True, real_images=REAL_IMAGES, say=say)
         with engine.stage("engine"):
             if shutil.which("dockerd") is None or not _has_compose():
                 engine._tool("install")
@@ -74,14 +78,17 @@ class Engine:
         """Everything that docker-compose.yaml names, and the Telegram server of the tests; two at a time."""
         others = {} if self.real_images else OTHERS
 
+        beside_airflow = ("airflow", "alertmanager", "graphite")  # the longest image, and what makes both chains equal
+
         def airflow() -> None:
-            if "airflow" in others:
-                self._build_other("airflow", *others["airflow"])
+            for name in beside_airflow:
+                if name in others:
+                    self._build_other(name, *others[name])
             self._build_ours("airflow", tag)
 
         def rest() -> None:
             for name, (image, extra) in {**others, "telegram": TELEGRAM}.items():
-                if name != "airflow":
+                if name not in beside_airflow:
                     self._build_other(name, image, extra)
             for name in ("app", "mlflow"):
                 self._build_ours(name, tag)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from composed_stack import Stack
-from container_engine import Engine, EngineMissing
+from container_engine import REAL_IMAGES, Engine, EngineMissing
 from telegram_server import CHAT_ID, TOKEN
 
 from vitrina.events.synthetic import WorldSpec, generate_world
@@ -87,3 +87,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"{seconds:7.1f} s  {name}")
         together = sum(seconds for name, seconds in _seconds.items() if not name.startswith(" "))
         terminalreporter.write_line(f"{together:7.1f} s  together")
+        if not REAL_IMAGES:
+            terminalreporter.section("GRAFANA WAS NOT STARTED", sep="!", red=True, bold=True)
+            terminalreporter.write_line(
+                "No image registry is reachable and nothing can stand in for it. Its configuration and every query of "
+                "its dashboards are tested in tests/monitoring; VITRINA_REAL_IMAGES=1 starts it as well."
+            )

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 from composed_stack import Stack
+from container_engine import ROOT
 from waiting import wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(1800)]
 EARLIER = "2015-07-01"
+
+
+def written_rules() -> list[dict[str, Any]]:
+    files = (ROOT / "monitoring" / "prometheus" / "rules").glob("*.yml")
+    return [rule for path in files for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
 
 
 @pytest.fixture(scope="module")
@@ -21,33 +32,49 @@ def client() -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def before(stack: Stack, client: httpx.Client) -> tuple[httpx.Response, dict[str, str]]:
-    """The first answer, and when the service's containers were started, before anything was trained."""
-    return stack.recommend(client), stack.started_at("app")
+def before(stack: Stack, client: httpx.Client) -> httpx.Response:
+    """The first answer, before anything was trained."""
+    return stack.recommend(client)
+
+
+@dataclass(frozen=True)
+class FirstTraining:
+    """`started` is when the service's containers were started, before the first champion; `alerts` is what Alertmanager
+    told of the service that was stopped and started during the training."""
+
+    run: str
+    started: dict[str, str]
+    alerts: list[str]
 
 
 @pytest.fixture(scope="module")
-def trained(stack: Stack, before: tuple[httpx.Response, dict[str, str]]) -> str:
-    """The run of a first training on everything that was seeded."""
+def trained(stack: Stack, before: httpx.Response) -> FirstTraining:
+    """A first training on everything that was seeded. It needs no service, so the service is away for its beginning."""
     with stack.engine.stage("first training"):
-        return stack.train()
+        run = stack.begin_training()
+        with stack.engine.stage("  service stopped until the alert"):
+            stack.compose("stop", "app")
+            wait(lambda: len(stack.messages("ServiceDown")) == 1, 180, stack.said, pause=2)
+        stack.compose("start", "app")
+        started = stack.started_at("app")
+        with stack.engine.stage("  service started until the alert is over"):
+            wait(lambda: len(stack.messages("ServiceDown")) == 2, 180, stack.said, pause=2)
+        stack.finish_training(run)
+    return FirstTraining(run, started, stack.messages("ServiceDown"))
 
 
 @pytest.fixture(scope="module")
-def served(stack: Stack, trained: str, client: httpx.Client) -> httpx.Response:
+def served(stack: Stack, trained: FirstTraining, client: httpx.Client) -> httpx.Response:
     """The first answer of the new champion."""
     with stack.engine.stage("first champion served"):
         wait(lambda: stack.recommend(client).status_code == 200, 60)
     return stack.recommend(client)
 
 
-def test_before_the_first_training_the_service_says_what_to_do(
-    before: tuple[httpx.Response, dict[str, str]],
-) -> None:
-    answer, _ = before
-    assert answer.status_code == 503
-    assert "vitrina train storefront" in answer.json()["error"]["remedy"]
-    assert answer.headers["x-request-id"]
+def test_before_the_first_training_the_service_says_what_to_do(before: httpx.Response) -> None:
+    assert before.status_code == 503
+    assert "vitrina train storefront" in before.json()["error"]["remedy"]
+    assert before.headers["x-request-id"]
 
 
 def test_every_service_is_healthy_and_every_one_shot_is_done(stack: Stack) -> None:
@@ -60,31 +87,78 @@ def test_every_service_is_healthy_and_every_one_shot_is_done(stack: Stack) -> No
 def test_nothing_runs_as_root(stack: Stack) -> None:
     users = {
         service: stack.compose("exec", "-T", service, "sh", "-c", "grep ^Uid: /proc/1/status /proc/self/status")
-        for service in ("proxy", "app", "mlflow", "postgres", "s3", "prometheus", "airflow-scheduler")
+        for service in (
+            *("proxy", "app", "mlflow", "postgres", "s3", "airflow-scheduler"),
+            *("prometheus", "alertmanager", "graphite", "metrics"),
+        )
     }
     assert [service for service, said in users.items() if "self/status:Uid:\t0" in said] == []
 
 
-def test_a_training_from_airflow_makes_the_champion_that_mlflow_names(stack: Stack, trained: str) -> None:
+def test_a_training_from_airflow_makes_the_champion_that_mlflow_names(stack: Stack, trained: FirstTraining) -> None:
     assert stack.champion() == "1"
 
 
-def test_the_champion_is_served_with_no_restart(
-    stack: Stack, before: tuple[httpx.Response, dict[str, str]], served: httpx.Response
-) -> None:
+def test_the_champion_is_served_with_no_restart(stack: Stack, trained: FirstTraining, served: httpx.Response) -> None:
     answer = served.json()
     assert answer["model_version"] == "1"
     assert len(set(answer["recs"])) == 5
     assert answer["source"] in ("precomputed", "history")
-    assert stack.started_at("app") == before[1]
+    assert stack.started_at("app") == trained.started
 
 
-def test_telegram_was_told_once(stack: Stack, trained: str) -> None:
-    wait(lambda: len(stack.messages()) > 0, 120, pause=2)
-    messages = stack.messages()
+def test_telegram_was_told_once(stack: Stack, trained: FirstTraining) -> None:
+    wait(lambda: len(stack.messages("version 1")) > 0, 120, pause=2)
+    messages = stack.messages("version 1")
     assert len(messages) == 1
     assert "version 1 is the new champion" in messages[0]
     assert stack.settings["AIRFLOW_ADMIN_PASSWORD"] not in messages[0]
+
+
+def test_telegram_was_told_that_the_service_was_away_and_that_it_is_back(stack: Stack, trained: FirstTraining) -> None:
+    away, back = trained.alerts
+    assert away.startswith("🔴 <b>The service does not answer</b>\nServiceDown.")
+    assert "docs/monitor.md#servicedown" in away
+    assert back.startswith("Over: <b>The service does not answer</b>")
+    assert "Alerts are sent to the Telegram chat" in stack.compose("logs", "alertmanager")
+    assert stack.settings["VITRINA_TELEGRAM_TOKEN"] not in stack.compose("logs", "alertmanager", "prometheus")
+
+
+def test_prometheus_judges_every_rule_and_scrapes_every_part(stack: Stack, trained: FirstTraining) -> None:
+    groups = stack.prometheus_api("rules")["groups"]
+    judged = {rule["name"]: rule for group in groups for rule in group["rules"]}
+    assert set(judged) == {rule.get("alert", rule.get("record")) for rule in written_rules()}
+    assert {rule["health"] for rule in judged.values()} == {"ok"}
+    assert len(stack.prometheus_api("alertmanagers")["activeAlertmanagers"]) == 1
+    up = {one["metric"]["job"] for one in stack.prometheus("up == 1")}
+    assert up == {"app", "pipeline", "prometheus", "alertmanager"}
+    assert stack.prometheus("up == 0") == []
+
+
+def test_the_exporter_tells_of_the_training(stack: Stack, trained: FirstTraining) -> None:
+    def one(query: str) -> float:
+        (found,) = stack.prometheus(query)
+        return float(found["value"][1])
+
+    wait(lambda: stack.prometheus("vitrina_training_succeeded_timestamp_seconds") != [], 60, pause=1)
+    assert one('vitrina_step_runs_total{step="publish", outcome="done"}') == 1
+    assert one('vitrina_gate_outcomes_total{outcome="promoted"}') == 1
+    assert one("vitrina_state_up") == 1
+    assert one("min(vitrina_disk_free_bytes)") > 0
+    assert 0 < one('vitrina_candidate_recall{source="union"}') <= 1
+    assert one("max by (scenario) (vitrina_training_succeeded_timestamp_seconds)") <= time.time()
+    assert one("count(vitrina_disk_size_bytes)") == 4
+
+
+def test_graphite_has_every_day_of_the_storefront(stack: Stack, trained: FirstTraining) -> None:
+    (last_day,) = stack.prometheus("vitrina_day_timestamp_seconds")
+    wait(lambda: stack.graphite("vitrina.storefront.day.views", "20000101") != {}, 60, stack.said, pause=2)
+    days = stack.graphite("vitrina.storefront.day.views", "20000101")["vitrina.storefront.day.views"]
+    (views,) = stack.prometheus('vitrina_day_events{kind="view"}')
+    assert days[-1] == (float(views["value"][1]), int(float(last_day["value"][1])))
+    assert [after[1] - before[1] for before, after in itertools.pairwise(days)] == [86400] * (len(days) - 1)
+    result = stack.airflow.result("storefront", trained.run, "prepare")
+    assert [value for value, _ in days] == [day["views"] for day in result["days"]]
 
 
 def test_the_proxy_hands_on_what_it_must(stack: Stack, served: httpx.Response, client: httpx.Client) -> None:
@@ -129,14 +203,14 @@ def test_a_replica_may_die_under_load(stack: Stack, served: httpx.Response) -> N
 
 
 def test_the_next_champion_takes_over_between_two_requests(
-    stack: Stack, before: tuple[httpx.Response, dict[str, str]], served: httpx.Response
+    stack: Stack, trained: FirstTraining, served: httpx.Response
 ) -> None:
     with stack.engine.stage("second training"), stack.asked_all_the_time(pause=0.1) as seen:
         stack.train(as_of=EARLIER, force=True)
         wait(lambda: seen["2"] > 10, 60)
     assert stack.champion() == "2"
     assert set(seen) == {"1", "2"}
-    assert before[1].items() <= stack.started_at("app").items()
+    assert trained.started.items() <= stack.started_at("app").items()
 
 
 def test_a_rollback_takes_back_the_champion(stack: Stack, client: httpx.Client) -> None:
