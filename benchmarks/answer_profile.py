@@ -84,13 +84,9 @@ def run(world: World) -> dict[str, Any]:
     visits = _visits(state, [_read(state, one) for one in asks])
     parts, candidates = _compiled(world, visits)
     parts |= _around(state, asks, parts)
-    parts["whole online answer without HTTP"] = _timed(lambda: [_whole(state, one, METRICS) for one in asks]) / len(
-        asks
-    )
+    parts["whole online answer without HTTP"] = _timed(lambda: [_whole(state, one) for one in asks]) / len(asks)
     known = asking.known(world, rng)[:VISITORS]
-    parts["whole precomputed answer without HTTP"] = _timed(
-        lambda: [_whole(state, one, METRICS) for one in known]
-    ) / len(known)
+    parts["whole precomputed answer without HTTP"] = _timed(lambda: [_whole(state, one) for one in known]) / len(known)
     lengths = visits.end - visits.begin
     return {
         "world": world.facts(),
@@ -101,6 +97,7 @@ def run(world: World) -> dict[str, Any]:
 
 
 METRICS = ServiceMetrics()
+SCENARIO_METRICS = METRICS.of("storefront")
 
 
 def _visits(state: ServingState, asks: Sequence[Ask]) -> Visits:
@@ -147,10 +144,10 @@ def _around(state: ServingState, asks: Sequence[asking.Ask], parts: dict[str, fl
     as_of, rules, n = state.as_of(2**62), Rules(), len(asks)
     sessions = [rows_of(state.items, one.session) for one in read]
     seen = [(_stored(state, one), session) for one, session in zip(read, sessions, strict=True)]
-    answers = [answer(state, one, now=as_of, metrics=METRICS) for one in read]
+    answers = [answer(state, one, now=as_of, metrics=SCENARIO_METRICS) for one in read]
     recommend = state.recommender.recommend
     called = _timed(lambda: [recommend(one, session=had, k=K, rules=rules, as_of=as_of) for one, had in seen]) / n
-    whole = _timed(lambda: [answer(state, one, now=as_of, metrics=METRICS) for one in read]) / n
+    whole = _timed(lambda: [answer(state, one, now=as_of, metrics=SCENARIO_METRICS) for one in read]) / n
     looked_up = _timed(lambda: [rows_of(state.items, one.session) for one in read]) / n
     fetched = _timed(lambda: [_stored(state, one) for one in read]) / n
     return {
@@ -184,9 +181,9 @@ def _lists(state: ServingState) -> Lists:
     return state.lists
 
 
-def _whole(state: ServingState, ask: asking.Ask, metrics: ServiceMetrics) -> bytes:
-    found = answer(state, _read(state, ask), now=state.as_of(2**62), metrics=metrics)
-    metrics.request("/recommendations", 200, 0.001)
+def _whole(state: ServingState, ask: asking.Ask) -> bytes:
+    found = answer(state, _read(state, ask), now=state.as_of(2**62), metrics=SCENARIO_METRICS)
+    METRICS.request("/recommendations", 200, 0.001)
     return _encoded(state, found.items, found.scores)
 
 

@@ -1,8 +1,8 @@
 """`python -m benchmarks.subjects bare|unmeasured PORT`: what Vitrina's service is compared with, under the same server
 settings.
 
-bare: a FastAPI route with two typed query parameters and a constant body. unmeasured: Vitrina's service with its
-metrics switched off.
+bare: a FastAPI route with two typed query parameters and a constant body. unmeasured: Vitrina's service without
+metrics, request ids and log lines.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from app.main import create_app
 from app.measured import Measured
 from app.server import run
 from app.settings import Settings
+from vitrina.telemetry.metrics import ScenarioMetrics, ServiceMetrics
 
 CONSTANT = b'{"recs":[1001,1002,1003,1004,1005,1006,1007,1008,1009,1010],"model_version":"1"}'
 
@@ -36,13 +37,29 @@ def bare(_: Settings) -> FastAPI:
     return app
 
 
+class NothingOfScenario(ScenarioMetrics):
+    """Counts no answer."""
+
+    def answer(self, *_: Any, **__: Any) -> None:
+        pass
+
+    more_items = fallback = answer
+
+
+class Nothing(ServiceMetrics):
+    """Counts no request."""
+
+    def of(self, scenario: str) -> ScenarioMetrics:
+        return NothingOfScenario(self._cells, scenario)
+
+    def error(self, kind: str) -> None:
+        pass
+
+
 def unmeasured(settings: Settings) -> FastAPI:
-    """The service without its counters and without the wrapper that times requests."""
-    app = create_app(settings)
+    """The service with counters that count nothing, and without the wrapper that times, names and logs requests."""
+    app = create_app(settings, metrics=Nothing())
     app.user_middleware = [one for one in app.user_middleware if str(one.cls) != str(Measured)]
-    metrics = app.state.service.metrics
-    for name in ("request", "answer", "fallback", "cold_user", "error"):
-        setattr(metrics, name, lambda *_: None)
     return app
 
 
