@@ -272,3 +272,15 @@ def test_a_reader_opens_the_database_anew_after_an_error_only(caplog: pytest.Log
         assert [read() is None for _ in range(5)] == [True, True, False, False, False]
     assert len(calls) == 3
     assert [one.levelname for one in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_a_database_that_was_replaced_is_looked_at_afresh(tmp_path: Path, trained: Callable[..., None]) -> None:
+    uri = f"sqlite:///{tmp_path}/state.db"
+    trained(uri, "r1")
+    read = StateReader(lambda: SqlState.open(uri))
+    before = read()
+    assert before is not None and len(before.steps) == 3
+    (tmp_path / "state.db").unlink()
+    assert read() is None  # an empty file has no tables; opening makes them
+    after = read()
+    assert after is not None and after.steps == ()
