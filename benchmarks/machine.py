@@ -10,7 +10,19 @@ from typing import Any
 import psutil
 
 PACKAGES = (
-    *("asyncpg", "catboost", "duckdb", "fastapi", "implicit", "mlflow", "numba", "numpy", "psycopg", "psycopg2-binary"),
+    *(
+        "asyncpg",
+        "catboost",
+        "duckdb",
+        "fastapi",
+        "implicit",
+        "k6",
+        "mlflow",
+        "numba",
+        "numpy",
+        "psycopg",
+        "psycopg2-binary",
+    ),
     *("starlette", "uvicorn", "uvloop"),
 )
 GIGABYTE = 1e9

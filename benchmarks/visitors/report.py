@@ -49,7 +49,7 @@ def _phases(found: dict[str, Any]) -> Table:
     if tail["count"]:
         rows.append((TAIL, "", "", "", f"{tail['count']:,.0f}", *_latencies(tail), ""))
     asked = (
-        f"{found['visits']:,.0f} visits with {found['requests']:,.0f} requests to {found['workers']} workers over "
+        f"{found['visits']:,.0f} visits with {found['requests']:,.0f} requests, {found['workers']} worker(s), over "
         f"{world['world']}: {world['users']:,} users, {world['users_with_list']:,} with a list, {world['items']:,} "
         f"items, {world['trees']} trees. At most {found['most_visitors_at_once']:,.0f} visitors at once, "
         f"{found['dropped_visits']:,.0f} visits that k6 could not begin in time."
