@@ -169,6 +169,13 @@ def test_the_proxy_hands_on_what_it_must(stack: Stack, served: httpx.Response, c
     assert client.get(f"{url}/models").status_code == 401
     bearer = {"Authorization": f"Bearer {stack.settings['VITRINA_ADMIN_TOKEN']}"}
     assert client.get(f"{url}/models", headers=bearer).json()["models"][0]["model_version"] == "1"
+    refused = client.post(f"{url}/recommendations?user_id=none", headers={"X-Request-ID": "followed"})
+    assert refused.status_code == 422
+    for who in ("proxy", "app"):
+        said = stack.compose("logs", "--no-log-prefix", who).splitlines()
+        lines = [json.loads(line) for line in said if line.startswith("{")]
+        assert [one["status"] for one in lines if one.get("request_id") == "followed"] == [422]
+    assert all(line.startswith("{") for line in said if line), "every line of the service is JSON"
     large = client.post(f"{url}/recommendations?user_id=1", content=b"x" * 2_000_000)
     assert large.status_code == 413
     assert "remedy" in large.json()["error"]
