@@ -22,7 +22,9 @@ class Measured:
     ) -> None:
         self._app = app
         self._metrics = metrics
-        self._labels = {path: path for path in paths} | {f"{path}/": path for path in paths if path != "/"}
+        slashed = {path: f"{path}/" for path in paths if path != "/"}
+        self._labels = {path: path for path in paths} | {with_slash: path for path, with_slash in slashed.items()}
+        self._counts = {route: metrics.requests(route) for route in (*paths, "other")}
         self._log = log
         self._spans = spans
         self._ids = RequestIds()
@@ -58,7 +60,7 @@ class Measured:
         finally:
             seconds = perf_counter() - start
             status = 500 if error or not status else status
-            self._metrics.request(route, status, seconds)
+            self._counts[route](status, seconds)
             log = self._log
             if status >= 400 or seconds > log.slow_seconds or log.every:
                 log(scope, status, seconds, error)

@@ -97,6 +97,7 @@ def run(world: World) -> dict[str, Any]:
 
 
 METRICS = ServiceMetrics()
+COUNT = METRICS.requests("/recommendations")
 SCENARIO_METRICS = METRICS.of("storefront")
 
 
@@ -163,7 +164,7 @@ def _around(state: ServingState, asks: Sequence[asking.Ask], parts: dict[str, fl
 
 def _counted(times: int) -> None:
     for _ in range(times):
-        METRICS.request("/recommendations", 200, 0.001)
+        COUNT(200, 0.001)
 
 
 def _read(state: ServingState, ask: asking.Ask) -> Ask:
@@ -183,7 +184,7 @@ def _lists(state: ServingState) -> Lists:
 
 def _whole(state: ServingState, ask: asking.Ask) -> bytes:
     found = answer(state, _read(state, ask), now=state.as_of(2**62), metrics=SCENARIO_METRICS)
-    METRICS.request("/recommendations", 200, 0.001)
+    COUNT(200, 0.001)
     return _encoded(state, found.items, found.scores)
 
 

@@ -1,4 +1,4 @@
-"""Numbers stay whole and exact: growth, half-written keys, writers and readers at the same time."""
+"""Numbers stay whole and exact: no room left, half-written keys, writers and readers at the same time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vitrina.telemetry.cells import FIRST_CELLS, Cells, all_slots
+from vitrina.telemetry.cells import CELLS, Cells, all_slots
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -20,12 +20,13 @@ def cells(request, tmp_path: Path):
     made.close()
 
 
-def test_numbers_stay_when_the_room_grows(cells: Cells) -> None:
-    many = range(3 * FIRST_CELLS)
-    for number in many:
-        cells.put(("many", number), float(number))
+def test_what_has_no_room_is_said_and_leaves_the_rest_alone(cells: Cells, caplog) -> None:
+    keys = [("many", number) for number in range(CELLS - 1)]
+    cells.places(keys, start=2.0)
+    cells.add(("one too many",))
     cells.add(("many", 7))
-    assert cells.snapshot() == {("many", number): number + float(number == 7) for number in many}
+    assert "no room for counts under [('one too many',)]" in caplog.text
+    assert cells.snapshot() == {key: 2.0 + (key == ("many", 7)) for key in keys}
 
 
 def test_places_are_in_the_order_of_the_keys_and_stay(cells: Cells) -> None:

@@ -22,7 +22,7 @@ def value(metrics: ServiceMetrics, name: str, **labels: str) -> float | None:
 def test_requests_come_out_as_counter_and_histogram() -> None:
     metrics = ServiceMetrics()
     for status, seconds in ((200, 0.0015), (200, 0.00025), (503, 7.0)):
-        metrics.request("/x", status, seconds)
+        metrics.requests("/x")(status, seconds)
     assert value(metrics, "vitrina_http_requests_total", route="/x", status="200") == 2
     assert value(metrics, "vitrina_http_requests_total", route="/x", status="503") == 1
     latency = "vitrina_http_request_duration_seconds"
@@ -92,7 +92,7 @@ from vitrina.telemetry.metrics import ServiceMetrics
 metrics = ServiceMetrics(Path(sys.argv[1]))
 shop = metrics.of("shop")
 shop.answer("popular", k=3, cold=True, items=3)
-metrics.request("/x", 200, 0.001)
+metrics.requests("/x")(200, 0.001)
 shop.serving(sys.argv[2], before=None, as_of=int(sys.argv[3]), lists_as_of=None, now=9000)
 shop.registry_up(sys.argv[2] != "down")
 metrics.process(cpu_seconds=10.0, resident_bytes=1000.0)

@@ -23,46 +23,49 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 Key = tuple[str | int, ...]
-FIRST_CELLS = 4096
+CELLS = 65_536
 BYTES = 8
 ABSENT = math.nan
 log = logging.getLogger(__name__)
 
 
 class Cells:
-    """The numbers of this process. Change `values` under `lock`; only then is the view the present one."""
+    """The numbers of this process. `add` and `put` may be called by any thread; a number that only one thread changes
+    may be changed in `values` directly. The last place takes what has no room.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
         self._slot = None if folder is None else _Slot.take(folder)
         self._shown = True
         keys = [] if self._slot is None else self._slot.keys()
         self._places = {key: place for place, key in enumerate(keys)}
-        self.values = self._room(max(FIRST_CELLS, len(keys)))
+        room = bytearray(CELLS * BYTES) if self._slot is None else self._slot.mapped(CELLS * BYTES)
+        self.values = memoryview(room).cast("d")
 
     def places(self, keys: Sequence[Key], start: float = 0.0) -> list[int]:
         """Where these keys are in `values`; new ones begin at `start`. Places stay."""
-        with self.lock:
+        with self._lock:
             new = [key for key in dict.fromkeys(keys) if key not in self._places]
             if new:
                 self._add(new, start)
-            return [self._places[key] for key in keys]
+            return [self._places.get(key, CELLS - 1) for key in keys]
 
     def add(self, key: Key, amount: float = 1.0) -> None:
         """Adds to one number."""
         place = self._place(key, 0.0)
-        with self.lock:
+        with self._lock:
             self.values[place] += amount
 
     def put(self, key: Key, value: float) -> None:
         """Sets one number."""
         place = self._place(key, value)
-        with self.lock:
+        with self._lock:
             self.values[place] = value
 
     def snapshot(self) -> dict[Key, float]:
         """All numbers at this moment."""
-        with self.lock:
+        with self._lock:
             return {key: self.values[place] for key, place in self._places.items()}
 
     def close(self) -> None:
@@ -76,11 +79,9 @@ class Cells:
 
     def _add(self, keys: list[Key], start: float) -> None:
         first = len(self._places)
-        if first + len(keys) > len(self.values):
-            grown = self._room(2 * (first + len(keys)))
-            if self._slot is None:
-                grown[: len(self.values)] = self.values
-            self.values = grown
+        if first + len(keys) >= CELLS:
+            log.error("There is no room for counts under %s: they are lost. Labels have to come from closed sets", keys)
+            return
         for place in range(first, first + len(keys)):
             self.values[place] = start
         if self._slot is not None and self._shown:
@@ -90,10 +91,6 @@ class Cells:
                 log.exception("The metrics folder cannot be written: counts under new labels stay unseen")
                 self._shown = False  # a later key would stand in the wrong line
         self._places |= {key: first + place for place, key in enumerate(keys)}
-
-    def _room(self, cells: int) -> memoryview[float]:
-        where = bytearray(cells * BYTES) if self._slot is None else self._slot.mapped(cells)
-        return memoryview(where).cast("d")
 
 
 def all_slots(folder: Path) -> Iterator[tuple[dict[Key, float], bool]]:
@@ -142,9 +139,8 @@ class _Slot:
     def add(self, keys: list[Key]) -> None:
         os.write(self._names, b"".join(json.dumps(key).encode() + b"\n" for key in keys))
 
-    def mapped(self, cells: int) -> mmap.mmap:
-        """At least so many cells. Their blocks are taken now: a full disk met later would end the process."""
-        size = max(cells * BYTES, os.fstat(self._file).st_size)
+    def mapped(self, size: int) -> mmap.mmap:
+        """The file at this size. Its blocks are taken now: a full disk met later would end the process."""
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(self._file, 0, size)
         else:

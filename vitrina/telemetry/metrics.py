@@ -1,14 +1,14 @@
 """`ServiceMetrics`: what the service counts, and the text that Prometheus scrapes.
 
 Counting is on the path of every request, so one observation goes into one cell or two, and what Prometheus sees is made
-from them when it asks: the requests of a route are the sum of its latency buckets, and an answer's cell is keyed by
-everything that is told about it (source, k, cold user, items), of which each metric is a sum.
+from them when it asks: the requests of a route are the sum of its latency buckets, and an answer's cell is keyed by all
+that is told about it (source, k, cold user, whole or not), of which each metric is a sum.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -25,7 +25,6 @@ class ServiceMetrics:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._cells = Cells(folder)
-        self._requests: dict[tuple[str, int], list[int]] = {}
         self._forget_gauges()
         self._cpu_before = self._cells.snapshot().get((names.CPU.name,), 0.0)
         self.registry = CollectorRegistry()
@@ -35,19 +34,20 @@ class ServiceMetrics:
         """What is counted under the label of a scenario."""
         return ScenarioMetrics(self._cells, scenario)
 
-    def request(self, route: str, status: int, seconds: float) -> None:
-        """An answered request; `route` is from a closed set."""
-        row = self._requests.get((route, status))
-        if row is None:
-            buckets = range(len(names.LATENCY_BUCKETS) + 1)
-            keys: list[Key] = [(REQUEST, route, status, bucket) for bucket in buckets]
-            row = self._requests[route, status] = self._cells.places([*keys, (SECONDS, route, status)])
-        bucket = row[bisect_left(names.LATENCY_BUCKETS, seconds)]
-        cells = self._cells
-        with cells.lock:
-            values = cells.values
-            values[bucket] += 1.0
+    def requests(self, route: str) -> Callable[[int, float], None]:
+        """Counts an answered request of a route (of a closed set), by status and seconds; for one thread alone."""
+        values, bounds, places = self._cells.values, names.LATENCY_BUCKETS, self._cells.places
+        rows: dict[int, list[int]] = {}
+
+        def count(status: int, seconds: float) -> None:
+            row = rows.get(status)
+            if row is None:
+                buckets: list[Key] = [(REQUEST, route, status, bucket) for bucket in range(len(bounds) + 1)]
+                row = rows[status] = places([*buckets, (SECONDS, route, status)])
+            values[row[bisect_left(bounds, seconds)]] += 1.0
             values[row[-1]] += seconds
+
+        return count
 
     def error(self, kind: str) -> None:
         """A refused or failed request."""
@@ -88,7 +88,8 @@ class ScenarioMetrics:
     def __init__(self, cells: Cells, scenario: str) -> None:
         self._cells = cells
         self._scenario = scenario
-        self._answers: dict[tuple[str, int, bool, int], int] = {}
+        self._values = cells.values
+        self._answers: dict[tuple[str, int, bool, bool], int] = {}
         sources: list[Key] = [
             (of.name, scenario, source) for of in (names.ANSWERS, names.ITEMS) for source in names.SOURCES
         ]
@@ -97,17 +98,22 @@ class ScenarioMetrics:
         cells.places([*sources, *reasons, *swaps, (names.COLD_USERS.name, scenario)])
 
     def answer(self, source: str, *, k: int, cold: bool, items: int) -> None:
-        """An answer: `items` of the `k` asked for came from its first `source`; `cold`: the user has no history."""
-        key = (source, k, cold, items)
+        """An answer: `items` of the `k` asked for came from its first `source`; `cold`: the user has no history.
+
+        For one thread alone.
+        """
+        whole = items == k
+        key = (source, k, cold, whole)
         place = self._answers.get(key)
         if place is None:
-            place = self._answers[key] = self._cells.places([(ANSWER, self._scenario, source, k, int(cold), items)])[0]
-        cells = self._cells
-        with cells.lock:
-            cells.values[place] += 1.0
+            cell = (ANSWER, self._scenario, source, k, int(cold), k if whole else 0)
+            place = self._answers[key] = self._cells.places([cell])[0]
+        self._values[place] += 1.0
+        if not whole:
+            self.more_items(source, items)
 
     def more_items(self, source: str, items: int) -> None:
-        """Items of an answer that came from a later source."""
+        """Items of an answer that are not told by its `k`: fewer, or from a later source."""
         self._cells.add((names.ITEMS.name, self._scenario, source), items)
 
     def fallback(self, reason: str) -> None:
