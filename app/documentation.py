@@ -54,8 +54,13 @@ def _paths(user_kind: str, item_kind: str) -> Schema:
     }
     similar: Schema = {
         "type": "object",
-        "required": ["recs", "scores", "model_version"],
-        "properties": {"recs": _list(item, MAX_K), "scores": NUMBERS, "model_version": version},
+        "required": ["recs", "scores", "source", "model_version"],
+        "properties": {
+            "recs": _list(item, MAX_K),
+            "scores": NUMBERS,
+            "source": {"type": "string", "enum": ["neighbours", "category", "popular"]},
+            "model_version": version,
+        },
     }
     post = {
         "tags": ["recommendations"],

@@ -13,7 +13,7 @@ from app.reading import query_fields, query_id, query_k, read_ask, read_body
 from app.service import SCENARIO, Service
 from app.traces import RequestSpan
 from vitrina.errors import UnknownItemError
-from vitrina.serving.answer import NOTHING, answer
+from vitrina.serving.answer import NOTHING, answer, similar
 from vitrina.serving.state import Rows, ServingState
 
 
@@ -55,6 +55,7 @@ class SimilarItems:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._metrics = service.metrics.of(SCENARIO)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = self._service.state()
@@ -65,21 +66,22 @@ class SimilarItems:
             raise UnknownItemError("the served model's catalogue does not hold this item. Send an item id from its log")
         span: RequestSpan | None = scope.get("span")
         begun = 0 if span is None else time_ns()
-        rows, scores = state.recommender.similar(row, k)
+        rows, scores, source = similar(state, row, k, now=self._service.clock(), metrics=self._metrics)
         if span is not None:
             facts = {"vitrina.scenario": "storefront", "vitrina.model_version": state.version}
-            span.answered("similar", begun, {**facts, "vitrina.k": k})
-        await send_json(send, {"recs": _ids(state, rows), "scores": scores, "model_version": state.version})
+            span.answered("similar", begun, {**facts, "vitrina.source": source, "vitrina.k": k})
+        content = {"recs": _ids(state, rows), "scores": scores, "source": source, "model_version": state.version}
+        await send_json(send, content)
 
 
 def routes(service: Service) -> list[Route]:
     """Both spellings of each path, so that neither is redirected."""
-    recommend, similar = Recommendations(service), SimilarItems(service)
+    recommend, alike = Recommendations(service), SimilarItems(service)
     return [
         Route("/recommendations", recommend, methods=["POST"]),
         Route("/recommendations/", recommend, methods=["POST"]),
-        Route("/similar_items", similar, methods=["GET"]),
-        Route("/similar_items/", similar, methods=["GET"]),
+        Route("/similar_items", alike, methods=["GET"]),
+        Route("/similar_items/", alike, methods=["GET"]),
     ]
 
 

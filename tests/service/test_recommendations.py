@@ -146,7 +146,7 @@ def test_deep_nesting_is_refused(client) -> None:
 def test_similar_items(client) -> None:
     for path in ("/similar_items", "/similar_items/"):
         answer = client.get(f"{path}?item_id=104&k=3")
-        assert answer.json() == {"recs": [105], "scores": [2.0], "model_version": "1"}
+        assert answer.json() == {"recs": [105], "scores": [2.0], "source": "neighbours", "model_version": "1"}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vitrina.serving.answer import Answer, Ask, answer
+from vitrina.serving.answer import Answer, Ask, answer, similar
 from vitrina.serving.lists import Lists
 from vitrina.serving.state import STALE_AFTER_MS, ServingState
 
@@ -131,3 +131,18 @@ def test_list_of_exactly_the_stored_rows(stage, state) -> None:
     assert (items.tolist(), len(scores)) == ([19, 18, 17, 16, 15], 5)
     assert lists.top(lists.row_of(2)) is None
     assert lists.history(lists.row_of(2)).items.tolist() == [6]
+
+
+def test_an_item_without_neighbours_gets_what_is_popular_in_its_category_or_anywhere(stage, state) -> None:
+    def like(row: int) -> tuple[list[int], str]:
+        items, scores, source = similar(state, row, 3, now=NOW, metrics=stage.metrics)
+        assert len(items) == len(scores)
+        return state.items.ids_of(items), source
+
+    assert like(10) == ([111], "neighbours")
+    state.recommender.pairs[10] = 0
+    assert like(10) == ([111, 112, 113], "category")
+    state.recommender.catalogue.category[10] = -1
+    assert like(10) == ([100, 101, 102], "popular")
+    state.recommender.pairs[0], state.recommender.catalogue.category[0] = 0, -1
+    assert like(0) == ([101, 102, 103], "popular")

@@ -73,6 +73,22 @@ def answer(state: ServingState, ask: Ask, *, now: int, metrics: ScenarioMetrics)
     return Answer(items, scores, source, ignored + unknown)
 
 
+def similar(state: ServingState, row: int, k: int, *, now: int, metrics: ScenarioMetrics) -> tuple[Rows, Scores, str]:
+    """At most k items like the one at `row`, their scores and where they come from: "neighbours", or for an item that
+    has none, what is popular in its "category", else "popular" anywhere."""
+    items, scores = state.recommender.similar(row, k)
+    if len(items):
+        return items, scores, "neighbours"
+    catalogue, popular = state.recommender.catalogue, _popular(state, state.as_of(now), metrics)
+    place = int(catalogue.category[row])
+    if place >= 0:
+        within = state.allowed((int(catalogue.categories[place]),), False)
+        items, scores = popular(Rules(np.array([row], dtype=np.int32), within), k)
+    if len(items):
+        return items, scores, "category"
+    return *popular(Rules(np.array([row], dtype=np.int32), None), k), "popular"
+
+
 def _steps(
     state: ServingState, user: int, session: Rows, as_of: int, metrics: ScenarioMetrics
 ) -> Iterator[tuple[str, Step]]:
