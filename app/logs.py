@@ -11,6 +11,8 @@ from time import monotonic
 
 from starlette.types import Scope
 
+from vitrina.telemetry.rate import Rate
+
 LINES_PER_SECOND = 10.0  # of refused and slow requests, per worker; after a quiet second that many at once
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # the rule of the proxy (monitoring/proxy/nginx.conf)
 log = logging.getLogger("app.requests")
@@ -48,17 +50,15 @@ class RequestLog:
     ) -> None:
         self.slow_seconds = slow_seconds
         self.every = every
-        self._rate = rate
+        self._rate = Rate(rate)
         self._clock = clock
-        self._left = rate
-        self._last = clock()
         self._unsaid = 0
 
     def __call__(self, scope: Scope, status: int, seconds: float, error: Exception | None = None) -> None:
         """Writes the line, or counts it. `error` is what nobody caught; why it was refused is `scope["reason"]`."""
         failed, slow = status >= 500, seconds > self.slow_seconds
         level = logging.ERROR if failed else logging.WARNING if slow or status >= 400 else logging.INFO
-        if level == logging.WARNING and not self.every and not self._may_speak():
+        if level == logging.WARNING and not self.every and not self._rate.allows(self._clock()):
             self._unsaid += 1
             return
         method, path = scope["method"], scope["path"]
@@ -69,13 +69,4 @@ class RequestLog:
             fields["slow"] = True
         if self._unsaid:
             fields["unsaid"], self._unsaid = self._unsaid, 0
-        log.log(level, "%s %s %d", method, path, status, exc_info=error, extra={"fields": fields})
-
-    def _may_speak(self) -> bool:
-        now = self._clock()
-        self._left = min(self._rate, self._left + (now - self._last) * self._rate)
-        self._last = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
+        log.log(level, "%s %s %d", method, path, status, exc_info=error, extra={"fields": fields, "always": True})

@@ -109,7 +109,9 @@ def test_a_step_goes_on_from_the_callers_span(tmp_path: Path, collector: OtlpSer
 
 
 def test_a_collector_that_is_away_fails_no_step_and_is_said_once(tmp_path: Path) -> None:
-    lines = vitrina(tmp_path, "train", "planted", "--as-of", "2015-09-01", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+    lines = vitrina(
+        tmp_path, "train", "planted", "--as-of", "2015-09-01", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9"
+    )
     said = [one for one in lines if "collector" in one["message"]]
     assert [one["level"] for one in said] == ["warning"]
     assert all(not one["logger"].startswith(("opentelemetry", "urllib3")) for one in lines)

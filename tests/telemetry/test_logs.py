@@ -158,6 +158,27 @@ def test_no_secret_is_in_any_line(capsys, form: str) -> None:
     assert "planted" not in line
 
 
+def test_what_goes_wrong_over_and_over_is_bounded_and_counted(capsys) -> None:
+    log = configured()
+
+    def fails(at: float) -> None:
+        record = log.makeRecord(log.name, logging.ERROR, "place.py", 7, "again", (), None)
+        record.created = at
+        log.handle(record)
+
+    for number in range(1_000):
+        fails(1e9 + number / 1_000)  # 1,000 in one second
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) in (19, 20), "ten at once, then ten a second"
+    fails(1e9 + 60)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert sum(json.loads(one).get("unsaid", 0) for one in (*said, line)) == 1_001 - len(said) - 1
+    for number in range(30):
+        log.info("notes are not held back %d", number)
+        log.error("nor is this", extra={"always": True})
+    assert len(capsys.readouterr().err.splitlines()) == 60
+
+
 def test_configuring_again_doubles_no_line(capsys) -> None:
     configured()
     configured().error("x")

@@ -2,7 +2,7 @@
 
 Records of `logging` flow in, whoever made them (ours, uvicorn, gunicorn, sqlalchemy, alembic, Python's warnings), and
 lines of one form flow out. What a process works on (run, scenario, step) and what a request is (its id, its trace)
-is added to each of its lines; secrets are crossed out.
+is added to each of its lines; secrets are crossed out. What goes wrong at every request does not fill the disk.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -18,12 +19,14 @@ from types import TracebackType
 from typing import IO, Any
 
 from vitrina.errors import ConfigError
+from vitrina.telemetry.rate import Rate
 from vitrina.telemetry.redaction import Redaction, secrets_in
 
 FORMATS = ("text", "json", "auto")
 LEVELS = ("debug", "info", "warning", "error")
 OURS = ("vitrina", "app", "uvicorn", "gunicorn")  # the level is theirs; other libraries say warnings and worse
 COLOURS = {logging.DEBUG: "2", logging.INFO: "32", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "1;31"}
+LINES_PER_SECOND = 10.0  # of warnings and errors from one place of the code
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {9: "\t", 10: "\\n", 13: "\\r"}
 
 REQUEST: ContextVar[Mapping[str, str]] = ContextVar("request")
@@ -42,6 +45,7 @@ def configure(environment: Mapping[str, str], *, terminal: bool, secrets: Iterab
     as_json = form == "json" or (form == "auto" and not terminal)
     redaction = Redaction([*secrets_in(environment), *secrets])
     handler = StandardError()
+    handler.addFilter(Bounded())
     handler.setFormatter(
         JsonLine(redaction) if as_json else TextLine(redaction, colour=terminal and not environment.get("NO_COLOR"))
     )
@@ -83,6 +87,27 @@ class StandardError(logging.StreamHandler[Any]):
     @property
     def stream(self) -> IO[str]:
         return sys.stderr
+
+
+class Bounded(logging.Filter):
+    """Lets warnings and errors of one place pass at a bounded rate, and then tells how many it held back. A record with
+    `extra={"always": True}` passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: dict[tuple[str, int], Rate] = {}
+        self._unsaid: Counter[tuple[str, int]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING or getattr(record, "always", False):
+            return True
+        place = (record.pathname, record.lineno)
+        if not self._places.setdefault(place, Rate(LINES_PER_SECOND)).allows(record.created):
+            self._unsaid[place] += 1
+            return False
+        if held := self._unsaid.pop(place, 0):
+            record.fields = {**getattr(record, "fields", {}), "unsaid": held}
+        return True
 
 
 class JsonLine(logging.Formatter):
