@@ -3,13 +3,16 @@
 # password. The end of one is the end of both, so the container is started again.
 set -u
 mkdir -p /var/tmp/whisper
+rm -f /var/tmp/*.pid # of a carbon that was killed
 cd /var/tmp
+export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/stack/graphite:/opt/graphite/webapp
+export GRAPHITE_SETTINGS_MODULE=web_settings DJANGO_SETTINGS_MODULE=graphite.settings
 
 /opt/graphite/bin/python3 /opt/graphite/bin/carbon-cache.py --config=/stack/graphite/carbon.conf --debug start &
 carbon=$!
-PYTHONPATH=/stack/graphite:/opt/graphite/webapp PYTHONDONTWRITEBYTECODE=1 GRAPHITE_SETTINGS_MODULE=web_settings \
-  DJANGO_SETTINGS_MODULE=graphite.settings \
-  /opt/graphite/bin/gunicorn graphite.wsgi:application --preload --workers 2 --bind 0.0.0.0:8080 --worker-tmp-dir /dev/shm &
+# Its own small database, which it wants even to list series.
+/opt/graphite/bin/python3 -m django migrate --run-syncdb --noinput --verbosity 0
+/opt/graphite/bin/gunicorn graphite.wsgi:application --preload --workers 2 --bind 0.0.0.0:8080 --worker-tmp-dir /dev/shm &
 web=$!
 
 asked=
