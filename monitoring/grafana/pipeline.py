@@ -213,10 +213,7 @@ RESULT = Row(
         lines_panel(
             "Decisions of the gate",
             [
-                Query(
-                    or_none('sum by (outcome) (vitrina_gate_outcomes_total{scenario=~"$scenario"})', "outcome"),
-                    "{{outcome}}",
-                )
+                Query('sum by (outcome) (vitrina_gate_outcomes_total{scenario=~"$scenario"})', "{{outcome}}"),
             ],
             "All decisions so far. Normal: promoted climbs once a night, refused stays nearly flat.",
             unit="none",

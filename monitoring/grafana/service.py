@@ -252,11 +252,8 @@ MODEL_ROW = Row(
             "Swaps",
             [
                 Query(
-                    or_none(
-                        'sum by (what, outcome) (increase(vitrina_swaps_total{scenario=~"$scenario", '
-                        'instance=~"$replica"}[$__rate_interval]))',
-                        "outcome",
-                    ),
+                    'sum by (what, outcome) (increase(vitrina_swaps_total{scenario=~"$scenario", '
+                    'instance=~"$replica"}[$__rate_interval]))',
                     "{{what}} {{outcome}}",
                 )
             ],

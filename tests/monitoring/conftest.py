@@ -1,0 +1,24 @@
+"""A trained, served and watched shop that was asked a known number of things, shared by the tests of this folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from watched_shop import WatchedShop
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedShop]:
+    """Two rounds of requests, each scraped, so that Prometheus has seen the second one happen."""
+    with WatchedShop(tmp_path_factory.mktemp("watched")) as shop:
+        told = shop.train()
+        assert "failed" not in told, told
+        shop.export()
+        shop.serve()
+        for _ in range(2):
+            shop.ask_a_round()
+            shop.scraped()
+        shop.watched_until = time.time()
+        yield shop

@@ -1,0 +1,160 @@
+"""Every question of every dashboard, on a real Prometheus and a real graphite-web that watched a real run."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from grafana.asking import Sources, Span, fill
+from grafana.boards import BOARDS
+from waiting import wait
+from watched_shop import DAY, KNOWN, LOG_END, SESSIONS, SIMILAR, STRANGERS, WRONG, WatchedShop
+
+SCRAPE_SECONDS = 5  # makes rates over 20 seconds, which both rounds of requests fall into
+LOG_BEGIN = LOG_END - 70 * DAY
+TOLD: dict[str, dict[str, Any]] = {board.name: json.loads(board.text()) for board in BOARDS}
+PANELS = [
+    pytest.param(board, panel, id=f"{board}: {panel['title']}")
+    for board, told in TOLD.items()
+    for panel in told["panels"]
+    if panel["type"] != "row"
+]
+
+slow = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def sources(shop: WatchedShop) -> Sources:
+    """Where the dashboards ask; Graphite has all days of the log but the first, which may be cut off."""
+    sources = Sources(shop.prometheus.url, shop.graphite.url)
+
+    def days() -> int:
+        found = sources.graphite_series("vitrina.storefront.day.views", span("business", shop.watched_until))
+        return len(found[0].points) if found else 0
+
+    wait(lambda: days() >= shop.days - 2, 60, lambda: f"Graphite has {days()} days")
+    return sources
+
+
+def span(board: str, end: float) -> Span:
+    """The two minutes before the last request was scraped; for the business, since the log began."""
+    return Span(LOG_BEGIN if board == "business" else end - 120, end, scrape_seconds=SCRAPE_SECONDS)
+
+
+def variables(board: str) -> list[dict[str, Any]]:
+    return list(TOLD[board]["templating"]["list"])
+
+
+def shown(shop: WatchedShop, sources: Sources, board: str, title: str, **chosen: list[str]) -> dict[str, float]:
+    """The newest value of each series of a panel, by its name."""
+    (panel,) = (one for one in TOLD[board]["panels"] if one["title"] == title)
+    found = sources.panel(
+        panel, sources.choice(TOLD[board], span(board, shop.watched_until), **chosen), span(board, shop.watched_until)
+    )
+    return {series.name: series.points[-1][1] for query in found for series in query}
+
+
+@slow
+@pytest.mark.parametrize("board", TOLD)
+def test_every_variable_offers_what_there_is(shop: WatchedShop, sources: Sources, board: str) -> None:
+    expected = {
+        "scenario": ["storefront"],
+        "replica": [f"127.0.0.1:{shop.port}"],
+        "version": ["1"],
+        "metric": ["hr@10", "hr@100", "map@10", "ndcg@10", "precision@10", "recall@10"],
+    }
+    for variable in variables(board):
+        assert (
+            sources.values(variable, {"scenario": ["storefront"]}, span(board, shop.watched_until))
+            == expected[variable["name"]]
+        )
+
+
+@slow
+@pytest.mark.parametrize(("board", "panel"), PANELS)
+def test_every_question_has_an_answer(shop: WatchedShop, sources: Sources, board: str, panel: dict[str, Any]) -> None:
+    single = {"scenario": ["storefront"], "replica": [f"127.0.0.1:{shop.port}"], "version": ["1"]}
+    for chosen in ({}, single):
+        choice = sources.choice(TOLD[board], span(board, shop.watched_until), **chosen)
+        for target, found in zip(
+            panel["targets"], sources.panel(panel, choice, span(board, shop.watched_until)), strict=True
+        ):
+            values = [value for series in found for _, value in series.points]
+            assert values, f"no data under {choice}: {target}"
+            assert not all(math.isnan(value) for value in values), f"nothing but NaN under {choice}: {target}"
+
+
+@slow
+@pytest.mark.parametrize("board", TOLD)
+def test_every_mark_is_a_question_that_prometheus_understands(shop: WatchedShop, sources: Sources, board: str) -> None:
+    for mark in TOLD[board]["annotations"]["list"]:
+        query = fill(mark["expr"], {"scenario": ["storefront"]}, span(board, shop.watched_until))
+        sources.series(query, {"start": shop.watched_until - 120, "end": shop.watched_until, "step": 1})
+
+
+@slow
+def test_what_is_shown_is_what_happened(shop: WatchedShop, sources: Sources) -> None:
+    assert shown(shop, sources, "service", "Replicas up") == {"": 1}
+    assert shown(shop, sources, "service", "Workers by model version") == {"v1": shop.workers}
+    assert shown(shop, sources, "service", "Model served") == {"v1": shop.workers}
+    assert shown(shop, sources, "service", "Workers") == {f"127.0.0.1:{shop.port}": shop.workers}
+    assert shown(shop, sources, "pipeline", "Steps that failed last") == {"": 0}
+    assert shown(shop, sources, "pipeline", "Decisions of the gate") == {"promoted": 1, "refused": 0}
+    assert shown(shop, sources, "pipeline", "Scrapes") == {"app": 1, "pipeline": 1}
+    assert shown(shop, sources, "model", "Drifted features") == {"": 0}
+    assert shown(shop, sources, "service", "Server errors") == {"": 0}
+    of_round = KNOWN + STRANGERS + SESSIONS
+    cold = shown(shop, sources, "service", "Answers to strangers")["without a history"]
+    assert cold == pytest.approx((STRANGERS + SESSIONS) / of_round, abs=0.05)
+    mean = shown(shop, sources, "service", "Items asked for (k)")["mean"]
+    assert mean == pytest.approx((KNOWN * 5 + (STRANGERS + SESSIONS) * 10) / of_round, abs=0.5)
+    status = shown(shop, sources, "service", "Answers by status")
+    assert status["422"] / sum(status.values()) == pytest.approx(WRONG / (of_round + SIMILAR + WRONG), abs=0.03)
+    day = sources.series("max(vitrina_day_timestamp_seconds)", {"time": shop.watched_until})[0].points[-1][1]
+    assert shown(shop, sources, "business", "Day") == {"": day * 1000}
+
+
+@slow
+def test_the_days_in_graphite_are_those_of_the_log(shop: WatchedShop, sources: Sources) -> None:
+    newest = shown(shop, sources, "business", "Visitors and views")
+    assert newest["storefront.views"] == shown(shop, sources, "business", "Views")[""]
+    assert newest["storefront.visitors"] == shown(shop, sources, "business", "Visitors")[""]
+    rate = shown(shop, sources, "business", "From view to cart")["storefront.view_to_cart"]
+    assert rate == pytest.approx(shown(shop, sources, "business", "View to cart")[""])
+    assert rate == pytest.approx(
+        shown(shop, sources, "business", "Carts")[""] / newest["storefront.views"],
+    )
+
+
+@slow
+@pytest.mark.parametrize(
+    ("board", "title", "chosen"),
+    [
+        ("service", "Requests by route", {"replica": ["10.0.0.1:8000"]}),
+        ("service", "Requests by route", {"version": ["99"]}),
+        ("service", "Answers by source", {"scenario": ["basket"]}),
+        ("service", "Answers by source", {"version": ["99"]}),
+        ("service", "Memory", {"version": ["99"]}),
+        ("pipeline", "Duration by step", {"scenario": ["basket"]}),
+        ("model", "Items by source", {"replica": ["10.0.0.1:8000"]}),
+        ("model", "Shift of each feature, in limits", {"scenario": ["basket"]}),
+        ("business", "Carts and purchases", {"scenario": ["basket"]}),
+    ],
+)
+def test_another_choice_shows_nothing_of_this_shop(
+    shop: WatchedShop, sources: Sources, board: str, title: str, chosen: dict[str, list[str]]
+) -> None:
+    assert shown(shop, sources, board, title) != {}
+    assert shown(shop, sources, board, title, **chosen) == {}
+
+
+def test_choices_are_written_as_grafana_writes_them() -> None:
+    span = Span(0, 2400, steps=240, scrape_seconds=10)
+    text = 'x{a=~"$a"}[$__rate_interval] $unknown'
+    assert fill(text, {"a": ["1.5"]}, span) == r'x{a=~"1\\.5"}[40s] $unknown'
+    assert fill(text, {"a": ["b", "c"]}, span) == 'x{a=~"(b|c)"}[40s] $unknown'
+    assert fill(text, {"a": ".*"}, span, step=60) == 'x{a=~".*"}[70s] $unknown'
+    assert fill("vitrina.$a.day", {"a": ["b", "c"]}, span, graphite=True) == "vitrina.{b,c}.day"
+    assert fill("vitrina.$a.day", {"a": ["b"]}, span, graphite=True) == "vitrina.b.day"
