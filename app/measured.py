@@ -22,10 +22,11 @@ class Measured:
     ) -> None:
         self._app = app
         self._metrics = metrics
-        slashed = {path: f"{path}/" for path in paths if path != "/"}
-        self._labels = {path: path for path in paths} | {with_slash: path for path, with_slash in slashed.items()}
-        self._counts = {route: metrics.requests(route) for route in (*paths, "other")}
+        self._other = ("other", metrics.requests("other"))
+        self._routes = {path: (path, metrics.requests(path)) for path in paths}
+        self._routes |= {f"{path}/": route for path, route in self._routes.items() if path != "/"}
         self._log = log
+        self._told_from = -1.0 if log.every else log.slow_seconds
         self._spans = spans
         self._ids = RequestIds()
 
@@ -37,7 +38,7 @@ class Measured:
         raw_id = self._ids.of(scope["headers"])
         request_id = raw_id.decode()
         REQUEST.set({"request_id": request_id})  # of this task alone: the server makes one for each request
-        route = self._labels.get(scope["path"], "other")
+        route, count = self._routes.get(scope["path"], self._other)
         span = self._spans.begin(scope, route, request_id) if self._spans.sent else None
         status = 0
         error: Exception | None = None
@@ -60,9 +61,8 @@ class Measured:
         finally:
             seconds = perf_counter() - start
             status = 500 if error or not status else status
-            self._counts[route](status, seconds)
-            log = self._log
-            if status >= 400 or seconds > log.slow_seconds or log.every:
-                log(scope, status, seconds, error)
+            count(status, seconds)
+            if status >= 400 or seconds > self._told_from:
+                self._log(scope, status, seconds, error)
             if span is not None:
                 span.end(status, error)

@@ -48,13 +48,11 @@ class RequestSpans:
         self._environment = environment
         self._version = version
         self._tracing: Tracing | None = None
-
-    @property
-    def sent(self) -> bool:
-        return self._tracing is not None
+        self.sent = False
 
     def open(self) -> None:
         self._tracing = open_tracing(self._environment, service="vitrina-app", version=self._version)
+        self.sent = self._tracing is not None
 
     def close(self) -> None:
         if self._tracing is not None:

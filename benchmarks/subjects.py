@@ -40,10 +40,14 @@ def bare(_: Settings) -> FastAPI:
 class NothingOfScenario(ScenarioMetrics):
     """Counts no answer."""
 
-    def answer(self, *_: Any, **__: Any) -> None:
+    def answer(self, source: str, k: int, cold: bool, items: int) -> None:
         pass
 
-    more_items = fallback = answer
+    def more_items(self, source: str, items: int) -> None:
+        pass
+
+    def fallback(self, reason: str) -> None:
+        pass
 
 
 class Nothing(ServiceMetrics):

@@ -61,7 +61,7 @@ def answer(state: ServingState, ask: Ask, *, now: int, metrics: ScenarioMetrics)
     if plain and user >= 0 and state.lists_fit and lists is not None:
         top = lists.top(user)
         if top is not None and len(top[0]) >= ask.k:
-            metrics.answer("precomputed", k=ask.k, cold=False, items=ask.k)
+            metrics.answer("precomputed", ask.k, False, ask.k)
             return Answer(top[0][: ask.k], top[1][: ask.k], "precomputed", ())
 
     session, ignored = _rows(state, ask.session)
@@ -69,7 +69,7 @@ def answer(state: ServingState, ask: Ask, *, now: int, metrics: ScenarioMetrics)
     rules = Rules(exclude, state.allowed(ask.category, ask.available))
     steps = _steps(state, user, session, state.as_of(now), metrics)
     items, scores, source, first = _walk(steps, rules, ask.k, metrics)
-    metrics.answer(source, k=ask.k, cold=user < 0, items=first)
+    metrics.answer(source, ask.k, user < 0, first)
     return Answer(items, scores, source, ignored + unknown)
 
 

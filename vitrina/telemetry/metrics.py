@@ -97,7 +97,7 @@ class ScenarioMetrics:
         swaps: list[Key] = [(names.SWAPS.name, scenario, *outcome) for outcome in names.SWAP_OUTCOMES]
         cells.places([*sources, *reasons, *swaps, (names.COLD_USERS.name, scenario)])
 
-    def answer(self, source: str, *, k: int, cold: bool, items: int) -> None:
+    def answer(self, source: str, k: int, cold: bool, items: int) -> None:
         """An answer: `items` of the `k` asked for came from its first `source`; `cold`: the user has no history.
 
         For one thread alone.
