@@ -32,7 +32,7 @@ from vitrina.telemetry.drift import Day, Drift, judge, not_judged
 from vitrina.telemetry.drift_report import page, verdict
 
 MOST_WEEKS: Final = 8
-MOST_VISITORS: Final = 2_000
+MOST_VISITORS: Final = 1_000
 ROWS: Final = 20
 SHOWN: Final = ("score", "popularity")
 CANDIDATE_FEATURES: Final = tuple("candidate_popularity" if name == "popularity" else name for name in FEATURES)

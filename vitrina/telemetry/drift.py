@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import fdtri
 
 BINS: Final = 10
 FLOOR: Final = 0.2
@@ -22,11 +23,11 @@ FLOOR: Final = 0.2
 FALSE_ALARMS: Final = 0.05
 """Share of undrifted days on which any feature at all is reported."""
 
-SPREAD: Final = 3.0
-"""How much further than the most unusual week of the reference the last day may lie."""
+WEEK_FREEDOM: Final = 3
+"""Degrees of freedom of what sets one week apart from the others in a feature."""
 
 LEAST_VISITORS: Final = 30
-LEAST_WEEKS: Final = 2
+LEAST_WEEKS: Final = 3
 DRAWS: Final = 400
 _PRIOR: Final = (
     1.0  # visitors, distributed as both samples together, that each sample gets: no bin is empty in one alone
@@ -123,11 +124,9 @@ def not_judged(why: str, *, visitors: int = 0, training_visitors: int = 0) -> Dr
 def judge(names: Sequence[str], last: Day, weeks: Sequence[Day], *, seed: int) -> Drift:
     """Compares the last day with the same day of earlier weeks.
 
-    A feature's limit is the largest of `FLOOR`, `SPREAD` times the PSI of the most unusual week against the other
-    weeks, and what chance makes of samples of this size: `DRAWS` pairs of samples of the reference's visitors give each
-    feature's mean PSI, and the factor over the mean that in all but `FALSE_ALARMS` of the pairs no feature passes (the
-    maximum over correlated tests: Westfall, Young, Resampling-Based Multiple Testing, 1993). Fewer than
-    `LEAST_VISITORS` on a day, or than `LEAST_WEEKS` such weeks, are not judged.
+    A feature's limit is `FLOOR`, or when that is more, what visitors drawn by chance make of two samples of this size
+    plus what sets weeks apart beyond chance. Either part is passed in any feature on half of `FALSE_ALARMS` of the
+    days. Fewer than `LEAST_VISITORS` on a day, or than `LEAST_WEEKS` such weeks, are not judged.
     """
     weeks = [week for week in weeks if len(week) >= LEAST_VISITORS]
     total = sum(len(week) for week in weeks)
@@ -147,13 +146,11 @@ def judge(names: Sequence[str], last: Day, weeks: Sequence[Day], *, seed: int) -
     edges = [edges_of(reference[:, :, j]) for j in range(len(names))]
     bins = max(len(cuts) for cuts in edges) + 2
     before, now = shares(reference, edges, bins), shares(last.values, edges, bins)
-    week_of = np.repeat(np.arange(len(weeks)), [len(week) for week in weeks])
     visitor = np.concatenate([week.visitor for week in weeks])
     training, last_day = before.mean(axis=0), now.mean(axis=0)
     found = psi(training, last_day, total, len(last))
-    chance = _chance(before, visitor, len(last), seed)
-    usual = np.max([_against_others(before, week_of == week) for week in range(len(weeks))], axis=0)
-    limits = np.maximum(FLOOR, np.maximum(SPREAD * usual, chance))
+    drawn = _drawn(before, visitor, len(last), seed)
+    limits = np.maximum(FLOOR, _chance(drawn) + _between_weeks(before, weeks, drawn.mean(axis=0), len(last)))
     features = tuple(
         FeatureDrift(
             name=name,
@@ -210,25 +207,46 @@ def psi(before: npt.NDArray[Any], now: npt.NDArray[Any], visitors_before: int, v
     return total
 
 
-def _chance(before: Shares, visitor: npt.NDArray[np.int32], size: int, seed: int) -> npt.NDArray[np.float64]:
-    """The PSI (features,) that chance alone passes in `FALSE_ALARMS` of the days, over all features together."""
+def _drawn(before: Shares, visitor: npt.NDArray[np.int32], size: int, seed: int) -> npt.NDArray[np.float64]:
+    """PSI (draws, features) of pairs of samples of the reference: as many visitors with all their days, and `size`
+    visitors of a day."""
     lots = np.random.default_rng(seed)
     _, cluster = np.unique(visitor, return_inverse=True)
     days, clusters = len(before), int(cluster.max()) + 1
     flat = before.reshape(days, -1)
-    drawn = lots.multinomial(clusters, np.full(clusters, 1 / clusters), DRAWS)[:, cluster].astype(np.float32)
-    training = drawn @ flat / drawn.sum(axis=1, keepdims=True)
-    drawn = lots.multinomial(size, np.full(days, 1 / days), DRAWS).astype(np.float32)
-    last_day = drawn @ flat / size
+    times = lots.multinomial(clusters, np.full(clusters, 1 / clusters), DRAWS)[:, cluster].astype(np.float32)
+    training = times @ flat / times.sum(axis=1, keepdims=True)
+    times = lots.multinomial(size, np.full(days, 1 / days), DRAWS).astype(np.float32)
+    last_day = times @ flat / size
     shape = (DRAWS, *before.shape[1:])
-    found = psi(training.reshape(shape), last_day.reshape(shape), days, size)
-    mean = found.mean(axis=0)
-    relative = np.divide(found, mean, out=np.zeros_like(found), where=mean > 0)
-    return np.asarray(mean * np.quantile(relative.max(axis=1), 1 - FALSE_ALARMS))
+    return np.asarray(psi(training.reshape(shape), last_day.reshape(shape), days, size))
 
 
-def _against_others(before: Shares, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-    return psi(before[~chosen].mean(axis=0), before[chosen].mean(axis=0), int((~chosen).sum()), int(chosen.sum()))
+def _chance(drawn: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """A bound (features,) that half of `FALSE_ALARMS` of the draws pass in any feature: that of the largest of many
+    correlated statistics, each in units of its own tail (Westfall, Young, Resampling-Based Multiple Testing, 1993)."""
+    tail = np.quantile(drawn, 0.99, axis=0)
+    largest = np.divide(drawn, tail, out=np.zeros_like(drawn), where=tail > 0).max(axis=1)
+    return np.asarray(tail * np.quantile(largest, 1 - FALSE_ALARMS / 2))
+
+
+def _between_weeks(
+    before: Shares, weeks: Sequence[Day], by_chance: npt.NDArray[np.float64], size: int
+) -> npt.NDArray[np.float64]:
+    """How much one more week may lie beyond chance (features,): the mean excess of a week over the others, times the
+    quantile of the ratio of one such value to the mean of several (F distribution; half of `FALSE_ALARMS` over all
+    features by Bonferroni). `by_chance` (features,): mean PSI of a sample of `size` visitors."""
+    sizes = np.array([len(week) for week in weeks])
+    total = int(sizes.sum())
+    week_of = np.repeat(np.arange(len(weeks)), sizes)
+    noise = (1 / sizes + 1 / (total - sizes)) / (1 / size + 1 / total)  # PSI by chance goes with this sum
+    excess = [
+        psi(before[week_of != w].mean(axis=0), before[week_of == w].mean(axis=0), total - sizes[w], sizes[w])
+        - noise[w] * by_chance
+        for w in range(len(weeks))
+    ]
+    ratio = fdtri(WEEK_FREEDOM, WEEK_FREEDOM * len(weeks), 1 - FALSE_ALARMS / 2 / before.shape[1])
+    return np.asarray(ratio * np.maximum(np.mean(excess, axis=0), 0.0))
 
 
 def _packed(bins: Shares, edges: int) -> tuple[float, ...]:

@@ -13,13 +13,14 @@ from typing import Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from vitrina.telemetry.drift import FALSE_ALARMS, FLOOR, SPREAD, Drift, FeatureDrift
+from vitrina.telemetry.drift import FALSE_ALARMS, FLOOR, Drift, FeatureDrift
 
 DRAWN: Final = 9
 _READING: Final = (
     "PSI: population stability index over bins of the training's values. "
-    f"Limit: at least {FLOOR}; as much as visitors drawn by chance pass in any feature on {FALSE_ALARMS:.0%} of the "
-    f"days; and {SPREAD} times what the most unusual week of the training has. Missing: share of rows without a value."
+    f"Limit: {FLOOR}, or more where chance among so few visitors and the usual differences between weeks reach "
+    f"further; on at most {FALSE_ALARMS:.0%} of the days without drift some feature passes its limit. "
+    "Missing: share of rows without a value."
 )
 TRAINING_COLOUR: Final = "#2f6f8f"
 LAST_DAY_COLOUR: Final = "#d1603d"
