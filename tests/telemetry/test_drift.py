@@ -111,7 +111,7 @@ def test_more_rows_of_the_same_visitors_are_no_more_evidence() -> None:
     longer = [Day(visitor=one.visitor, values=np.repeat(one.values, 5, axis=1)) for one in days]
     once, often = (judge(NAMES, some[0], some[1:], seed=1) for some in (days, longer))
     for one, other in zip(once.features, often.features, strict=True):
-        assert (one.psi, one.limit) == pytest.approx((other.psi, other.limit), rel=0.01)
+        assert (one.psi, one.limit) == pytest.approx((other.psi, other.limit), rel=1e-4)
 
 
 @pytest.mark.parametrize(("feature", "by"), [(0, 1.5), (1, 20.0), (3, 2.0), (4, 0.5), (5, 1.5), (7, 1.5), (0, NAN)])
