@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import signal
 import socket
 import subprocess
@@ -11,11 +13,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import httpx
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+from vitrina.recommend.model_folder import describe, pack
+from vitrina.registry.file_registry import FileRegistry
+from vitrina.registry.model_format import write_model
+from vitrina.registry.registry import RunRecord
+from vitrina.telemetry.cells import all_slots
 
 pytestmark = pytest.mark.slow
 
@@ -45,8 +54,7 @@ run(Settings(home=Path({home!r})), port={port}, workers={workers}, make_app=make
 def started(toy, home: Path, workers: int) -> Iterator[tuple[psutil.Process, str]]:
     toy.write_toy(home / "made")
     toy.write_toy_lists(toy.FolderObjects(home / "objects"), "storefront/lists", "a")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     conftest = Path(__file__).parents[1] / "serving" / "conftest.py"
     code = START.format(conftest=str(conftest), home=str(home), port=port, workers=workers)
     log = home / "log.txt"
@@ -59,6 +67,20 @@ def started(toy, home: Path, workers: int) -> Iterator[tuple[psutil.Process, str
     finally:
         child.terminate()
         child.wait(timeout=60)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+def load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def ready(url: str) -> bool:
@@ -84,22 +106,83 @@ def values(url: str) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_metrics_are_right_after_a_worker_was_killed(toy, tmp_path: Path) -> None:
-    with started(toy, tmp_path, workers=2) as (master, url):
-        wait(lambda: values(url)["vitrina_model_info", "1"] == 2)
+@contextmanager
+def serving(home: Path, **settings: str) -> Iterator[tuple[psutil.Process, str]]:
+    """`vitrina serve --workers 2`, nothing injected, over a model in the file registry of `home`."""
+    model = load("real_world", Path(__file__).parents[1] / "serving" / "test_real_recommender.py").small_model()
+    write_model(home / "model", arrays=pack(model), files={}, meta=describe(model, "catboost"))
+    registry = FileRegistry(home / "registry", name="ranking_model")
+    registry.promote(registry.register(home / "model", RunRecord(fingerprint="f")).version)
+    given = {"VITRINA_HOME": str(home), "VITRINA_REGISTRY_URI": f"file://{home / 'registry'}", **settings}
+    port, log = free_port(), home / "log.txt"
+    vitrina = [sys.executable, "-c", "from vitrina.cli import main; main()"]
+    command = [*vitrina, "serve", "--port", str(port), "--workers", "2"]
+    with log.open("w") as file:
+        root = Path(__file__).parents[2]
+        child = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **given}, cwd=root)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait(lambda: ready(url), log)
+        yield psutil.Process(child.pid), url
+    finally:
+        child.terminate()
+        child.wait(timeout=60)
+
+
+def test_counts_are_exact_and_no_gauge_is_stale_after_a_worker_was_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "counts"
+    folder.mkdir()
+    seen: list[dict[tuple[str, ...], float]] = []
+
+    def look() -> dict[tuple[str, ...], float]:
+        seen.append(values(url))
+        return seen[-1]
+
+    def ask(times: int) -> None:
+        for turn in range(times):  # a new connection each time, so that both workers get some
+            answer = httpx.post(f"{url}/recommendations?user_id=1&k={(1, 10)[turn % 2]}")
+            assert (answer.status_code, answer.json()["source"]) == (200, "popular")
+
+    with serving(tmp_path, VITRINA_METRICS_FOLDER=str(folder), VITRINA_POLL_SECONDS="0.2") as (master, url):
+        wait(lambda: look()["vitrina_model_info", "1"] == 2)
         first = {worker.pid for worker in master.children()}
-        for _ in range(60):  # a new connection each time, so that both workers get some
-            assert httpx.post(f"{url}/recommendations?user_id=1&k=1").json()["recs"] == [119]
-        psutil.Process(min(first)).kill()
-        wait(lambda: len({worker.pid for worker in master.children()} - first) == 1)
-        wait(lambda: values(url)["vitrina_model_info", "1"] == 2)
-        for _ in range(40):
-            assert httpx.post(f"{url}/recommendations?user_id=1&k=1").status_code == 200
-        after = values(url)
-    assert after["vitrina_http_requests_total", "/recommendations", "200"] == 100
-    assert after["vitrina_recommendations_total", "precomputed"] == 100
-    assert after["vitrina_http_request_duration_seconds_count", "/recommendations"] == 100
-    assert after["vitrina_model_info", "1"] == 2, "the killed worker's gauge is gone"
+        ask(120)
+        assert sum(answered(folder)) == 120 and min(answered(folder)) > 0, "one worker had nothing to lose"
+        killed = psutil.Process(min(first))
+        memory = look()["vitrina_process_resident_memory_bytes",]
+        killed.kill()
+        wait(lambda: not killed.is_running() or killed.status() == psutil.STATUS_ZOMBIE)
+        left = look()
+        assert left["vitrina_workers",] <= 2 and left["vitrina_model_info", "1"] <= 2
+        assert left["vitrina_process_resident_memory_bytes",] < 0.8 * memory or left["vitrina_workers",] == 2
+        wait(lambda: look()["vitrina_workers",] == 2 and look()["vitrina_model_info", "1"] == 2)
+        assert len({worker.pid for worker in master.children()} - first) == 1
+        ask(80)
+        after = look()
+    told = {
+        "by status": after["vitrina_http_requests_total", "/recommendations", "200"],
+        "timed": after["vitrina_http_request_duration_seconds_count", "/recommendations"],
+        "by source": after["vitrina_recommendations_total", "popular"],
+        "cold": after["vitrina_cold_users_total",],
+        "fallbacks": after["vitrina_fallbacks_total", "unknown_user"],
+        "asked": after["vitrina_requested_items_count",],
+        "asked for one": after["vitrina_requested_items_bucket", "1.0"] * 2,
+        "items": after["vitrina_recommended_items_total", "popular"] / 5.5,
+    }
+    assert told == dict.fromkeys(told, 200)
+    assert after["vitrina_requested_items_sum",] == 1100
+    assert after["vitrina_registry_up",] == 1
+    assert 0.8 * memory < after["vitrina_process_resident_memory_bytes",] < 1.2 * memory
+    spent = [one["vitrina_process_cpu_seconds_total",] for one in seen]
+    assert spent == sorted(spent) and spent[0] > 0, "processor time never goes back"
+    assert max(one["vitrina_workers",] for one in seen) == 2
+    assert not [key for key in after if key[0] == "vitrina_model_info" and key != ("vitrina_model_info", "1")]
+
+
+def answered(folder: Path) -> list[float]:
+    """Good recommendations of each worker."""
+    good = ("request", "/recommendations", 200)
+    return [sum(value for key, value in numbers.items() if key[:3] == good) for numbers, _alive in all_slots(folder)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
