@@ -147,6 +147,9 @@ def test_a_step_is_recorded_when_its_run_is_named(vitrina: Vitrina) -> None:
     assert "Run the step that writes it first" in one["error"]
     shown = vitrina("runs", "storefront", "--run-id", "daily [1]").out
     assert "daily [1]" in shown and "whole" not in shown
+    assert vitrina("train", "storefront").code == 2
+    (newest, *_) = json.loads(vitrina("runs", "storefront", "--json").out)["runs"]
+    assert newest["run_id"].startswith("train-20")
 
 
 def test_a_state_database_that_is_away_is_said_and_changes_no_result(vitrina: Vitrina) -> None:

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn, Unpack
@@ -66,6 +67,7 @@ def train(
 ) -> None:
     """Run all steps: read, fit, evaluate, register, promote, publish."""
     reporter = Reporter(quiet=as_json)
+    run_id = run_id or f"train-{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     asked = Asked(data=data, columns=columns, as_of=as_of, tune=tune, force=force, threads=threads, run_id=run_id)
     run = _run(name, home, registry_uri, reporter, **asked)
     with trail(run, os.environ, whole=True) as around, reporter:

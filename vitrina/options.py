@@ -43,7 +43,11 @@ StateUri = Annotated[
 ]
 RunId = Annotated[
     str | None,
-    typer.Option("--run-id", metavar="TEXT", help="Record the steps in the state database under this name."),
+    typer.Option(
+        "--run-id",
+        metavar="TEXT",
+        help="Name of the run in the state database; without it, `train` makes one up and `step` is not recorded.",
+    ),
 ]
 Data = Annotated[
     str | None,
