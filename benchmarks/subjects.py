@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from fastapi import FastAPI, Response
+from starlette.middleware.errors import ServerErrorMiddleware
 
 from app.main import create_app
 from app.measured import Measured
@@ -61,9 +62,12 @@ class Nothing(ServiceMetrics):
 
 
 def unmeasured(settings: Settings) -> FastAPI:
-    """The service with counters that count nothing, and without the wrapper that times, names and logs requests."""
+    """The service with counters that count nothing, and without the wrapper that times, names and logs requests; what
+    that does about faults is the framework's own layer's to do again.
+    """
     app = create_app(settings, metrics=Nothing())
     app.user_middleware = [one for one in app.user_middleware if str(one.cls) != str(Measured)]
+    app.add_middleware(ServerErrorMiddleware)
     return app
 
 
