@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .board import Board, Row, Variable
 from .panels import Query, Series, lines_panel, stat_panel
-from .queries import ALERTS
+from .queries import ALERTS, share
 
 BY_DAY = "business-by-day"
 DAY = "1d"
@@ -12,6 +12,8 @@ SHOP = Variable("scenario", "vitrina_day_timestamp_seconds", "Which recommender'
 EVENTS = 'sum(vitrina_day_events{{scenario=~"$scenario", kind="{}"}})'
 RATE = 'avg(vitrina_day_rate{{scenario=~"$scenario", rate="{}"}})'
 ANSWERED = 'vitrina_recommendations_total{scenario=~"$scenario"}'
+PERSONAL = 'vitrina_recommendations_total{scenario=~"$scenario", source!="popular"}'
+COLD = 'vitrina_cold_users_total{scenario=~"$scenario"}'
 
 
 def day(*facts: str) -> str:
@@ -61,7 +63,7 @@ YESTERDAY = Row(
         stat_panel(
             "Carts",
             Query(EVENTS.format("addtocart")),
-            "Times that a product was put into a cart. Normal: moves with the views; alone, something on the pages changed.",
+            "Times that a product was put into a cart. Normal: moves with the views; if alone, the pages changed.",
             unit="short",
             anchor=BY_DAY,
             base="blue",
@@ -87,7 +89,7 @@ YESTERDAY = Row(
         stat_panel(
             "Cart to purchase",
             Query(RATE.format("cart_to_purchase")),
-            "Lines bought / lines put into carts; above 100 % when carts of the day before are bought. A fall with steady "
+            "Lines bought / lines put into carts; above 100 % when older carts are bought. A fall with steady "
             "carts points to the checkout, not to the products.",
             unit="percentunit",
             anchor=BY_DAY,
@@ -139,6 +141,7 @@ HISTORY = Row(
             "model by its experiment, not by this line.",
             unit="percentunit",
             anchor=BY_DAY,
+            bold="mean of 7 days",
             per=DAY,
         ),
         lines_panel(
@@ -147,6 +150,7 @@ HISTORY = Row(
             "Normal: level. A fall while view to cart holds: price, delivery or payment.",
             unit="percentunit",
             anchor=BY_DAY,
+            bold="mean of 7 days",
             per=DAY,
         ),
         lines_panel(
@@ -155,6 +159,7 @@ HISTORY = Row(
             "Of the visitors with a cart, the share that bought on the same day. Normal: level over weeks.",
             unit="percentunit",
             anchor=BY_DAY,
+            bold="mean of 7 days",
             per=DAY,
         ),
         lines_panel(
@@ -164,6 +169,7 @@ HISTORY = Row(
             unit="short",
             anchor=BY_DAY,
             width=12,
+            dashed="a week before",
             per=DAY,
         ),
         lines_panel(
@@ -173,40 +179,57 @@ HISTORY = Row(
             unit="short",
             anchor=BY_DAY,
             width=12,
+            dashed="a week before",
             per=DAY,
         ),
     ],
 )
 
 WINDOW = Row(
-    "What the recommendations did",
+    "What the recommendations did in the last 24 hours",
     [
-        lines_panel(
-            "Answers an hour",
-            [Query(f"sum by (scenario) (rate({ANSWERED}[1h])) * 3600", "{{scenario}}")],
-            "Recommendations that the shop asked for. Normal: follows the visitors; 0 while visitors come: the shop's "
-            "pages do not ask.",
+        stat_panel(
+            "Answers",
+            Query(f"sum(increase({ANSWERED}[24h]))"),
+            "Recommendations that the shop's pages asked for. Normal: moves with the visitors; 0 while visitors come: "
+            "the pages do not ask.",
             unit="short",
             anchor="service",
-            width=12,
-            per="5m",
+            width=6,
+            base="blue",
         ),
-        lines_panel(
+        stat_panel(
             "Made for the visitor",
-            [
-                Query(
-                    'sum(rate(vitrina_recommendations_total{scenario=~"$scenario", source!="popular"}[1h])) / '
-                    f"(sum(rate({ANSWERED}[1h])) > 0)",
-                    "personal answers",
-                )
-            ],
-            "Share of answers that are more than the popular products. Normal: the share of visitors who were here "
-            "before or have looked at something; higher is better.",
+            Query(share(f"increase({PERSONAL}[24h])", f"increase({ANSWERED}[24h])")),
+            "Answers that are more than the popular products. Normal: the share of visitors who were here before or "
+            "have looked at something; higher is better.",
             unit="percentunit",
             anchor="service",
-            width=12,
-            most=1,
-            per="5m",
+            width=6,
+            base="blue",
+            decimals=1,
+            nothing="no answers",
+        ),
+        stat_panel(
+            "To strangers",
+            Query(share(f"increase({COLD}[24h])", f"increase({ANSWERED}[24h])")),
+            "Answers for visitors without any history. Normal: the shop's share of new visitors.",
+            unit="percentunit",
+            anchor="service",
+            width=6,
+            base="blue",
+            decimals=1,
+            nothing="no answers",
+        ),
+        stat_panel(
+            "Age of the model",
+            Query('time() - min(vitrina_model_as_of_timestamp_seconds{scenario=~"$scenario"} > 0)'),
+            "Time since the newest event that it has seen. Normal: about a day. Older: trainings fail, or are refused.",
+            unit="s",
+            anchor="modelstale",
+            width=6,
+            limits=[(1.5 * 86400, "orange"), (3 * 86400, "red")],
+            nothing="no model",
         ),
     ],
 )

@@ -16,6 +16,7 @@ LIMIT = 'vitrina_drift_limit{scenario=~"$scenario"}'
 MISSING = 'vitrina_drift_missing_share{{scenario=~"$scenario", part="{}"}}'
 FEATURE = "scenario, feature"
 OF_LIMIT = f"max by ({FEATURE}) ({PSI}) / max by ({FEATURE}) ({LIMIT})"
+OF_RESULT = 'vitrina_drift_psi{feature=~"score|popularity"}'
 # The one version of a replica that most of its workers serve; two at once would make the join below ambiguous.
 SERVED = 'topk by ({}) (1, vitrina_model_info{{scenario=~"$scenario", instance=~"$replica", version=~"$version"}} > 0)'
 LATENCY = 'rate(vitrina_http_request_duration_seconds_bucket{route="/recommendations"}[$__rate_interval])'
@@ -148,10 +149,10 @@ DRIFT_ROW = Row(
     "Has the shop moved away from the training?",
     [
         bars_panel(
-            "Shift of each feature, in limits",
-            Query(f"sort_desc({OF_LIMIT})", "{{feature}}"),
-            "Population stability index between training and the last day, divided by the feature's limit; score and "
-            "popularity are of what would be recommended. Normal: below 1.",
+            "Furthest features, in limits",
+            Query(f"topk(15, {OF_LIMIT})", "{{feature}}"),
+            "The fifteen furthest: population stability index between training and the last day, divided by the "
+            "feature's limit; score and popularity are of what would be recommended. Normal: below 1.",
             unit="none",
             anchor="featuredrift",
             limits=[(0.7, "orange"), (1, "red")],
@@ -160,7 +161,10 @@ DRIFT_ROW = Row(
         ),
         lines_panel(
             "Shift over time, in limits",
-            [Query(f"topk(8, {OF_LIMIT})", "{{feature}}")],
+            [
+                Query(f"max({OF_LIMIT})", "furthest feature"),
+                Query(f"({OF_LIMIT}) and on (feature) {OF_RESULT}", "{{feature}}"),
+            ],
             "A step at each training. Normal: below 1, level. A slow climb: the season; a jump: the shop, its tracking "
             "or its export changed that day.",
             unit="none",
@@ -173,16 +177,19 @@ DRIFT_ROW = Row(
             "Features",
             {"feature": "Feature"},
             [
+                Column(
+                    "In limits", f"max by (feature) ({OF_LIMIT})", unit="none", limits=[(0.7, "orange"), (1, "red")]
+                ),
                 Column("Index", f"max by (feature) ({PSI})", unit="none"),
-                Column("Limit", f"max by (feature) ({LIMIT})", unit="none"),
-                Column("Missing in training", f"max by (feature) ({MISSING.format('training')})", unit="percentunit"),
-                Column("Missing last day", f"max by (feature) ({MISSING.format('last_day')})", unit="percentunit"),
+                Column("Missing then", f"max by (feature) ({MISSING.format('training')})", unit="percentunit"),
+                Column("Missing now", f"max by (feature) ({MISSING.format('last_day')})", unit="percentunit"),
             ],
-            "Index at or above its limit: drifted. Missing values that come or go count as drift too: a source of the "
-            "feature was not filled.",
+            "All of them, the furthest first; from 1 on it has drifted. Missing: in training (then), on the last day (now); "
+            "a change means that a source of the feature was not filled.",
             anchor=DRIFT,
             width=8,
             height=12,
+            first="In limits",
         ),
     ],
 )

@@ -102,10 +102,14 @@ def lines_panel(
     least: float | None = 0,
     most: float | None = None,
     colors: Mapping[str, str] | None = None,
-    dashed: Sequence[str] = (),
+    bold: str | None = None,
+    dashed: str | None = None,
     per: str | None = None,
 ) -> model.Panel:
-    """Values over time. `limits` are drawn as dashed lines; `per` is the least step of the queries."""
+    """Values over time. `limits` are drawn as dashed lines; `per` is the least step of the queries.
+
+    `bold` and `dashed` are regular expressions for the names of series.
+    """
     custom = common.GraphFieldConfig(
         draw_style=common.GraphDrawStyle.BARS if draw == "bars" else common.GraphDrawStyle.LINE,
         line_interpolation=common.LineInterpolation.STEP_AFTER if draw == "step" else common.LineInterpolation.LINEAR,
@@ -126,7 +130,10 @@ def lines_panel(
     panel = _panel("timeseries", title, queries, about, anchor, (width, height), options, defaults)
     panel.interval = per
     overrides = [_override(name, "color", {"mode": "fixed", "fixedColor": color}) for name, color in _sorted(colors)]
-    overrides += [_override(name, "custom.lineStyle", {"fill": "dash", "dash": [6, 4]}) for name in dashed]
+    if bold:
+        overrides.append(_override(f"/{bold}/", "custom.lineWidth", 3, by="byRegexp"))
+    if dashed:
+        overrides.append(_override(f"/{dashed}/", "custom.lineStyle", {"fill": "dash", "dash": [6, 4]}, by="byRegexp"))
     assert panel.field_config is not None
     panel.field_config.overrides = overrides
     return panel
@@ -187,12 +194,17 @@ def table_panel(
     anchor: str,
     width: int = 24,
     height: int = 9,
+    first: str | None = None,
 ) -> model.Panel:
-    """A row for each combination of the labels `keys` (label -> heading), a column for each query."""
+    """A row for each combination of the labels `keys` (label -> heading), a column for each query.
+
+    The rows with the greatest value in the column `first` come first.
+    """
     queries = [Query(column.expr) for column in columns]
-    panel = _panel(
-        "table", title, queries, about, anchor, (width, height), table.Options(), _field("short", ()), instant=True
-    )
+    options = table.Options()
+    if first:
+        options.sort_by = [common.TableSortByFieldState(display_name=first, desc=True)]
+    panel = _panel("table", title, queries, about, anchor, (width, height), options, _field("short", ()), instant=True)
     names = {f"Value #{chr(65 + n)}": column.title for n, column in enumerate(columns)}
     order = [*keys, *names]
     panel.transformations = [
@@ -300,9 +312,9 @@ def _column_override(column: Column) -> model.DashboardFieldConfigSourceOverride
     return override
 
 
-def _override(name: str, what: str, value: object) -> model.DashboardFieldConfigSourceOverrides:
+def _override(name: str, what: str, value: object, *, by: str = "byName") -> model.DashboardFieldConfigSourceOverrides:
     return model.DashboardFieldConfigSourceOverrides(
-        matcher=model.MatcherConfig(id_val="byName", options=name),
+        matcher=model.MatcherConfig(id_val=by, options=name),
         properties=[model.DynamicConfigValue(id_val=what, value=value)],
     )
 

@@ -26,9 +26,9 @@ PRESENT = Row(
     "Does training work?",
     [
         stat_panel(
-            "Since the last good training",
+            "Last good training",
             Query('time() - max(vitrina_training_succeeded_timestamp_seconds{scenario=~"$scenario"} > 0)'),
-            "Time since a training came to its end. Normal: below a day; an alert comes after two.",
+            "How long ago a training came to its end. Normal: below a day; an alert comes after two.",
             unit="s",
             anchor="nosuccessfultraining",
             limits=[(30 * 3600, "orange"), (2 * 86400, "red")],
