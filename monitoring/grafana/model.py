@@ -184,8 +184,8 @@ DRIFT_ROW = Row(
                 Column("Missing then", f"max by (feature) ({MISSING.format('training')})", unit="percentunit"),
                 Column("Missing now", f"max by (feature) ({MISSING.format('last_day')})", unit="percentunit"),
             ],
-            "All of them, the furthest first; from 1 on it has drifted. Missing: in training (then), on the last day (now); "
-            "a change means that a source of the feature was not filled.",
+            "All of them, the furthest first; from 1 on it has drifted. Missing: in training (then), on the last day "
+            "(now); a change means that a source of the feature was not filled.",
             anchor=DRIFT,
             width=8,
             height=12,

@@ -182,10 +182,7 @@ ANSWER_ROW = Row(
         lines_panel(
             "Fallbacks by reason, share of answers",
             [
-                Query(
-                    or_none(f"sum by (reason) ({FALLBACKS}) / scalar(sum({ANSWERS}) > 0)", "reason"),
-                    "{{reason}}",
-                )
+                Query(f"sum by (reason) ({FALLBACKS}) / scalar(sum({ANSWERS}) > 0)", "{{reason}}"),
             ],
             "Normal: unknown_user as the shop has strangers, no_list for visitors who are seldom here. source_failed "
             "must be 0; lists_of_other_model lasts from a promotion to its lists.",

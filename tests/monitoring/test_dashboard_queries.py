@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from grafana.asking import Sources, Span, fill
 from grafana.boards import BOARDS
+from grafana.pictures import draw_all
+from PIL import Image
 from waiting import wait
 from watched_shop import DAY, KNOWN, LOG_END, SESSIONS, SIMILAR, STRANGERS, WRONG, WatchedShop
 
@@ -139,7 +143,7 @@ def test_the_days_in_graphite_are_those_of_the_log(shop: WatchedShop, sources: S
         ("service", "Memory", {"version": ["99"]}),
         ("pipeline", "Duration by step", {"scenario": ["basket"]}),
         ("model", "Items by source", {"replica": ["10.0.0.1:8000"]}),
-        ("model", "Shift of each feature, in limits", {"scenario": ["basket"]}),
+        ("model", "Furthest features, in limits", {"scenario": ["basket"]}),
         ("business", "Carts and purchases", {"scenario": ["basket"]}),
     ],
 )
@@ -158,3 +162,14 @@ def test_choices_are_written_as_grafana_writes_them() -> None:
     assert fill(text, {"a": ".*"}, span, step=60) == 'x{a=~".*"}[70s] $unknown'
     assert fill("vitrina.$a.day", {"a": ["b", "c"]}, span, graphite=True) == "vitrina.{b,c}.day"
     assert fill("vitrina.$a.day", {"a": ["b"]}, span, graphite=True) == "vitrina.b.day"
+
+
+@slow
+def test_every_dashboard_is_drawn_into_a_small_picture(shop: WatchedShop, sources: Sources, tmp_path: Path) -> None:
+    seconds = time.time() - shop.watched_until + 120
+    drawn = draw_all(sources, tmp_path, seconds=seconds, days=400, scrape_seconds=SCRAPE_SECONDS)
+    assert [path.name for path in drawn] == [f"dashboard-{board.name}.png" for board in BOARDS]
+    for path in drawn:
+        with Image.open(path) as picture:
+            assert len(picture.getcolors() or []) > 20, "nothing but paper"
+        assert path.stat().st_size < 150_000
