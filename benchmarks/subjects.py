@@ -18,6 +18,7 @@ from app.measured import Measured
 from app.server import run
 from app.settings import Settings
 from vitrina.telemetry.metrics import ScenarioMetrics, ServiceMetrics
+from vitrina.telemetry.names import Reason
 
 CONSTANT = b'{"recs":[1001,1002,1003,1004,1005,1006,1007,1008,1009,1010],"model_version":"1"}'
 
@@ -47,7 +48,7 @@ class NothingOfScenario(ScenarioMetrics):
     def more_items(self, source: str, items: int) -> None:
         pass
 
-    def fallback(self, reason: str) -> None:
+    def fallback(self, reason: Reason) -> None:
         pass
 
 

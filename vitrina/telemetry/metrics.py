@@ -116,7 +116,7 @@ class ScenarioMetrics:
         """Items of an answer that are not told by its `k`: fewer, or from a later source."""
         self._cells.add((names.ITEMS.name, self._scenario, source), items)
 
-    def fallback(self, reason: str) -> None:
+    def fallback(self, reason: names.Reason) -> None:
         self._cells.add((names.FALLBACKS.name, self._scenario, reason))
 
     def swap(self, what: str, outcome: str) -> None:

@@ -7,7 +7,7 @@ pipeline's half is in pipeline_names.py; docs/monitor.md says of each what is no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 LATENCY_BUCKETS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
@@ -16,7 +16,8 @@ LATENCY_BUCKETS = (
 K_BUCKETS = (1.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 SOURCES = ("precomputed", "session", "history", "popular")
-REASONS = ("unknown_user", "no_list", "lists_of_other_model", "too_few", "source_failed")
+Reason = Literal["unknown_user", "no_list", "lists_of_other_model", "too_few", "source_failed"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
 SWAP_OUTCOMES = (
     *(("model", "done"), ("model", "refused"), ("lists", "done"), ("lists", "refused")),
     ("watcher", "failed"),
