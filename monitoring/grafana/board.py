@@ -63,13 +63,15 @@ class Variable:
 
 @dataclass(frozen=True)
 class Mark:
-    """An annotation: a vertical mark wherever the expression has a value."""
+    """An annotation: a vertical mark where the expression begins to have a value; with `of_value`, at the times
+    (milliseconds) that its values are."""
 
     name: str
     expr: str
     title: str
     text: str
     color: str
+    of_value: bool = False
 
     def as_model(self) -> model.AnnotationQuery:
         return _PrometheusMark(self)
@@ -83,7 +85,8 @@ class _PrometheusMark(model.AnnotationQuery):
         self._mark = mark
 
     def to_json(self) -> dict[str, object]:
-        return super().to_json() | {"titleFormat": self._mark.title, "textFormat": self._mark.text, "step": "60s"}
+        more = {"titleFormat": self._mark.title, "textFormat": self._mark.text, "step": "60s"}
+        return super().to_json() | more | {"useValueForTime": self._mark.of_value}
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ def draw_lines(card: Card) -> None:
         if stacked != "none":
             points = _stacked(axes, points, floor, sums if stacked == "percent" else None, color, stepped)
         if custom["drawStyle"] == "bars":
-            width = step / 86_400 * 0.85 / len(series)
+            least = (card.span.end - card.span.begin) / 240
+            width = max(step * 0.85 / len(series), least) / 86_400
             where = [at + (n - (len(series) - 1) / 2) * width for at in _days(points)]
             axes.bar(where, [value for _, value in points], width=width, color=color)
             handles.append(Patch(color=color))

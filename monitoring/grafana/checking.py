@@ -23,7 +23,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from .board import WIDTH
 
 # What Grafana's Prometheus datasource reads of an annotation beyond the SDK's class.
-OF_MARKS = {"titleFormat", "textFormat", "step"}
+OF_MARKS = {"titleFormat", "textFormat", "step", "useValueForTime"}
 OF_GRAFANA = {"__rate_interval", "__interval", "__range", "__from", "__to"}
 VARIABLE = re.compile(r"\$\{?(\w+)")
 

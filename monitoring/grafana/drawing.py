@@ -56,11 +56,14 @@ def _listed(values: str | Sequence[str]) -> str:
 
 
 def _moments(mark: Mapping[str, Any], sources: Sources, span: Span, choice: Choice) -> list[float]:
-    """When an annotation begins: the first of each run of neighbouring points."""
+    """When an annotation begins: the first of each run of neighbouring points, or the times that the values are."""
     asked = {"targets": [{"expr": mark["expr"], "legendFormat": mark["titleFormat"]}]}
     step = span.step()
-    begins = set()
+    begins: set[float] = set()
     for series in sources.panel(asked, choice, span)[0]:
+        if mark["useValueForTime"]:
+            begins |= {value / 1000 for _, value in series.points if span.begin <= value / 1000 <= span.end}
+            continue
         times = [at for at, _ in series.points]
         begins |= {at for before, at in zip([-math.inf, *times], times, strict=False) if at - before > 1.5 * step}
     return sorted(begins)
@@ -110,7 +113,7 @@ def _draw_table(card: Card) -> None:
     room = int((card.inches[1] - 0.6) / 0.215)
     axes = card.inner(0.1, 0.12)
     axes.set(xlim=(0, 1), ylim=(room + 0.6, -0.5), xticks=[], yticks=[])
-    wide = 0.13 if len(keys) > 1 else 0.36
+    wide = 0.13 if len(keys) > 1 else 0.28
     rest = (1 - wide * len(keys)) / len(columns)
     ends = [wide * n for n in range(len(keys))] + [wide * len(keys) + rest * (n + 1) for n in range(len(columns))]
     for x, name in zip(ends, [*keys, *columns], strict=True):
@@ -125,7 +128,7 @@ def _draw_table(card: Card) -> None:
                 text, color = _cell(values[column], card.styles(renamed[column]))
                 axes.text(x, place, text, fontsize=7.5, color=color, ha="right", va="center")
     if len(rows) > room:
-        card.axes.text(0.98, 0.02, f"and {len(rows) - room} more", fontsize=7, color=FAINT, ha="right")
+        card.axes.text(0.98, 0.015, f"and {len(rows) - room} more", fontsize=7, color=FAINT, ha="right")
 
 
 def _cell(value: float, styles: Mapping[str, Any]) -> tuple[str, str]:

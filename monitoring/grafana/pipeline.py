@@ -247,6 +247,7 @@ MACHINES = Row(
             unit="none",
             anchor="graphitedropsvalues",
             draw="bars",
+            per="1m",
             colors={"sent": "green", "dropped": "red"},
         ),
         states_panel(

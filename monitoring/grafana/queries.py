@@ -25,17 +25,19 @@ ALERTS = Mark(
 )
 SWAPS = Mark(
     "Swaps of the model",
-    'sum by (scenario) (increase(vitrina_swaps_total{what="model", outcome="done", scenario=~"$scenario"}[1m])) > 0',
+    'max by (scenario) (vitrina_model_loaded_timestamp_seconds{scenario=~"$scenario"}) * 1000',
     "New model",
     "{{scenario}}",
     "blue",
+    of_value=True,
 )
 TRAININGS = Mark(
     "Trainings",
-    'changes(vitrina_training_succeeded_timestamp_seconds{scenario=~"$scenario"}[2m]) > 0',
+    'max by (scenario) (vitrina_training_succeeded_timestamp_seconds{scenario=~"$scenario"}) * 1000',
     "Training done",
     "{{scenario}}",
     "green",
+    of_value=True,
 )
 
 

@@ -260,6 +260,7 @@ MODEL_ROW = Row(
             anchor="swaprefused",
             width=6,
             draw="bars",
+            per="1m",
         ),
         states_panel(
             "Registry and object store reachable",

@@ -116,7 +116,7 @@ class WatchedShop:
             *("metrics", "--port", str(self.exporter_port), "--home", str(self.home)),
             *("--disk", f"home={self.home}", "--graphite", f"127.0.0.1:{self.graphite.carbon}"),
         )
-        self.prometheus.until("vitrina_state_up == 1", 60)
+        self.prometheus.until("vitrina_state_up == 1", 120)
 
     def serve(self) -> None:
         """Starts the service and waits until Prometheus has seen every worker serve a model."""
@@ -129,7 +129,7 @@ class WatchedShop:
             assert server.poll() is None, (self.folder / "serve.log").read_text()
             return bool(self.prometheus.query(f"sum(vitrina_model_info) == {self.workers}"))
 
-        wait(serving, 120, (self.folder / "serve.log").read_text, pause=0.2)
+        wait(serving, 240, (self.folder / "serve.log").read_text, pause=0.2)
 
     def ask(self, client: httpx.Client, user: int | str, k: int = 10, **body: Any) -> httpx.Response:
         """One request for recommendations."""
