@@ -28,18 +28,17 @@ class Measured:
         self._log = log
         self._told_from = -1.0 if log.every else log.slow_seconds
         self._spans = spans
-        self._ids = RequestIds()
+        self._id_of = RequestIds().of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         start = perf_counter()
-        raw_id = self._ids.of(scope["headers"])
-        request_id = raw_id.decode()
-        REQUEST.set({"request_id": request_id})  # of this task alone: the server makes one for each request
+        request_id = self._id_of(scope["headers"])
+        REQUEST.set(request_id)  # of this task alone: the server makes one for each request
         route, count = self._routes.get(scope["path"], self._other)
-        span = self._spans.begin(scope, route, request_id) if self._spans.sent else None
+        span = self._spans.begin(scope, route, request_id.decode()) if self._spans.sent else None
         status = 0
         error: Exception | None = None
 
@@ -47,7 +46,7 @@ class Measured:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", raw_id)]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
             return send(message)  # not awaited here: a coroutine in between would cost as much as the counting
 
         try:

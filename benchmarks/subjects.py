@@ -17,6 +17,7 @@ from app.main import create_app
 from app.measured import Measured
 from app.server import run
 from app.settings import Settings
+from vitrina.telemetry.cells import Cells
 from vitrina.telemetry.metrics import ScenarioMetrics, ServiceMetrics
 from vitrina.telemetry.names import Reason
 
@@ -42,8 +43,9 @@ def bare(_: Settings) -> FastAPI:
 class NothingOfScenario(ScenarioMetrics):
     """Counts no answer."""
 
-    def answer(self, source: str, k: int, cold: bool, items: int) -> None:
-        pass
+    def __init__(self, scenario: str) -> None:
+        super().__init__(Cells(), scenario)
+        self.answer = lambda source, k, cold, items: None
 
     def more_items(self, source: str, items: int) -> None:
         pass
@@ -56,7 +58,7 @@ class Nothing(ServiceMetrics):
     """Counts no request."""
 
     def of(self, scenario: str) -> ScenarioMetrics:
-        return NothingOfScenario(self._cells, scenario)
+        return NothingOfScenario(scenario)
 
     def error(self, kind: str) -> None:
         pass

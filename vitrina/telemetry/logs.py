@@ -29,8 +29,8 @@ COLOURS = {logging.DEBUG: "2", logging.INFO: "32", logging.WARNING: "33", loggin
 LINES_PER_SECOND = 10.0  # of warnings and errors from one place of the code
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {9: "\t", 10: "\\n", 13: "\\r"}
 
-REQUEST: ContextVar[Mapping[str, str]] = ContextVar("request")
-"""Fields of the request that is being handled; unset outside of one."""
+REQUEST: ContextVar[Mapping[str, str] | bytes] = ContextVar("request")
+"""Fields of the request that is being handled, or its id alone as it was read; unset outside of one."""
 _process: dict[str, str] = {}
 
 
@@ -151,7 +151,9 @@ class TextLine(logging.Formatter):
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """What a line says beside its message; a record brings its own as `extra={"fields": {...}}`."""
-    return {**_process, **REQUEST.get({}), **getattr(record, "fields", {})}
+    request = REQUEST.get({})
+    told = {"request_id": request.decode()} if isinstance(request, bytes) else request
+    return {**_process, **told, **getattr(record, "fields", {})}
 
 
 def _chosen(environment: Mapping[str, str], name: str, known: tuple[str, ...], default: str) -> str:

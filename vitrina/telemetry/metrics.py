@@ -88,8 +88,7 @@ class ScenarioMetrics:
     def __init__(self, cells: Cells, scenario: str) -> None:
         self._cells = cells
         self._scenario = scenario
-        self._values = cells.values
-        self._answers: dict[tuple[str, int, bool, bool], int] = {}
+        self.answer = self._answer_counter()
         sources: list[Key] = [
             (of.name, scenario, source) for of in (names.ANSWERS, names.ITEMS) for source in names.SOURCES
         ]
@@ -97,20 +96,25 @@ class ScenarioMetrics:
         swaps: list[Key] = [(names.SWAPS.name, scenario, *outcome) for outcome in names.SWAP_OUTCOMES]
         cells.places([*sources, *reasons, *swaps, (names.COLD_USERS.name, scenario)])
 
-    def answer(self, source: str, k: int, cold: bool, items: int) -> None:
-        """An answer: `items` of the `k` asked for came from its first `source`; `cold`: the user has no history.
+    def _answer_counter(self) -> Callable[[str, int, bool, int], None]:
+        """Counts an answer by source, k, whether the user is cold, and items; for one thread alone.
 
-        For one thread alone.
+        `items` of the `k` asked for came from its first `source`; a cold user has no history.
         """
-        whole = items == k
-        key = (source, k, cold, whole)
-        place = self._answers.get(key)
-        if place is None:
-            cell = (ANSWER, self._scenario, source, k, int(cold), k if whole else 0)
-            place = self._answers[key] = self._cells.places([cell])[0]
-        self._values[place] += 1.0
-        if not whole:
-            self.more_items(source, items)
+        values, places, scenario, more_items = self._cells.values, self._cells.places, self._scenario, self.more_items
+        known: dict[tuple[str, int, bool, bool], int] = {}
+
+        def count(source: str, k: int, cold: bool, items: int) -> None:
+            whole = items == k
+            key = (source, k, cold, whole)
+            place = known.get(key)
+            if place is None:
+                place = known[key] = places([(ANSWER, scenario, source, k, int(cold), k if whole else 0)])[0]
+            values[place] += 1.0
+            if not whole:
+                more_items(source, items)
+
+        return count
 
     def more_items(self, source: str, items: int) -> None:
         """Items of an answer that are not told by its `k`: fewer, or from a later source."""
