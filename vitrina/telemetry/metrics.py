@@ -94,7 +94,9 @@ class ScenarioMetrics:
         ]
         reasons: list[Key] = [(names.FALLBACKS.name, scenario, reason) for reason in names.REASONS]
         swaps: list[Key] = [(names.SWAPS.name, scenario, *outcome) for outcome in names.SWAP_OUTCOMES]
-        cells.places([*sources, *reasons, *swaps, (names.COLD_USERS.name, scenario)])
+        cells.places([*sources, *swaps, (names.COLD_USERS.name, scenario)])
+        self._values = cells.values
+        self._reasons: dict[names.Reason, int] = dict(zip(names.REASONS, cells.places(reasons), strict=True))
 
     def _answer_counter(self) -> Callable[[str, int, bool, int], None]:
         """Counts an answer by source, k, whether the user is cold, and items; for one thread alone.
@@ -121,7 +123,8 @@ class ScenarioMetrics:
         self._cells.add((names.ITEMS.name, self._scenario, source), items)
 
     def fallback(self, reason: names.Reason) -> None:
-        self._cells.add((names.FALLBACKS.name, self._scenario, reason))
+        """An answer needs a later source; for one thread alone."""
+        self._values[self._reasons[reason]] += 1.0
 
     def swap(self, what: str, outcome: str) -> None:
         self._cells.add((names.SWAPS.name, self._scenario, what, outcome))
