@@ -1,14 +1,14 @@
 """Drift of the storefront: the last day against the same weekday of earlier weeks, each seen by tables of the same age.
 
-The candidate sources of the last window and of the ranker's weekly cut-offs are fitted already. What the visitors of
-the 14th day after each cut-off met is compared: the features of their candidates, and the score and popularity of what
-the ranker would show them.
+The candidate sources of the last window and of the ranker's weekly cut-offs are fitted already, as a rule. What the
+visitors of the 14th day after each cut-off met is compared: the features of their candidates, and the score and
+popularity of what the ranker would show them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vitrina.evaluation.recipes import assemble
 from vitrina.events.schema import DAY_MS
 from vitrina.events.splits import WINDOW_DAYS
-from vitrina.features.history import Histories
+from vitrina.features.history import Histories, Moments
 from vitrina.features.shop import Shop
 from vitrina.ranking.pair_features import FEATURES
 from vitrina.ranking.population import candidate_values, day_moments
@@ -28,7 +28,7 @@ from vitrina.recommend.two_stage import TwoStage
 from vitrina.registry.model_format import read_model
 from vitrina.scenarios.scenario import Run
 from vitrina.scenarios.storefront_tables import has_tables, tables_at
-from vitrina.telemetry.drift import Day, Drift, judge, not_judged
+from vitrina.telemetry.drift import LEAST_VISITORS, LEAST_WEEKS, Day, Drift, judge, not_judged, too_little
 from vitrina.telemetry.drift_report import page, verdict
 
 MOST_WEEKS: Final = 8
@@ -40,13 +40,8 @@ CANDIDATE_FEATURES: Final = tuple("candidate_popularity" if name == "popularity"
 
 def report_drift(run: Run, shop: Shop, spec: TwoStage, cuts: Sequence[int]) -> dict[str, Any]:
     """Writes `drift`: `report.html` and `drift.json`, which the step's result tells, too. `cuts` are the weekly
-    cut-offs; those whose tables nobody has made are left out."""
-    newest = shop.as_of - WINDOW_DAYS * DAY_MS
-    made = [cut for cut in sorted(cuts, reverse=True) if cut <= newest and has_tables(run, spec, cut)]
-    if not made or made[0] != newest:
-        found = not_judged("the log is too short for cut-offs two weeks and more before its end")
-    else:
-        found = compared(run, shop, spec, made[: 1 + MOST_WEEKS])
+    cut-offs."""
+    found = _found(run, shop, spec, cuts)
     day = shop.as_of - DAY_MS
     told = {"day": day, "rows": found.visitors * ROWS, **found.as_json()}
     with run.writing("drift") as folder:
@@ -57,34 +52,47 @@ def report_drift(run: Run, shop: Shop, spec: TwoStage, cuts: Sequence[int]) -> d
     return {"rows_in": len(shop.log.ts), "rows_out": told["rows"], "drift": told}
 
 
-def compared(run: Run, shop: Shop, spec: TwoStage, cuts: Sequence[int]) -> Drift:
-    """The verdict on the 14th day after the first cut-off against those after the others."""
+def _found(run: Run, shop: Shop, spec: TwoStage, cuts: Sequence[int]) -> Drift:
+    """Compares the 14th day after the newest cut-off whose 14 days are over with that of the `MOST_WEEKS` newest
+    earlier ones whose tables have been made. Where there are fewer than `LEAST_WEEKS`, tables are made."""
+    newest = shop.as_of - WINDOW_DAYS * DAY_MS
+    if newest not in cuts:
+        return not_judged("the log is too short for a cut-off two weeks before its end")
+    asked = {cut: _asked(shop, spec, cut) for cut in sorted(cuts, reverse=True) if cut <= newest}
+    last = len(asked[newest])
+    busy = [cut for cut in asked if cut < newest and len(asked[cut]) >= LEAST_VISITORS]
+    why = too_little(last, [len(asked[cut]) for cut in busy])
+    if why:
+        return not_judged(why, visitors=last)
+    made = [cut for cut in busy if has_tables(run, spec, cut)][:MOST_WEEKS]
+    missing = [cut for cut in busy if cut not in made][: max(0, LEAST_WEEKS - len(made))]
+    weeks = sorted(made + missing, reverse=True)
+    return _compared(run, shop, spec, {cut: asked[cut] for cut in (newest, *weeks)})
+
+
+def _asked(shop: Shop, spec: TwoStage, cut: int) -> Moments:
+    end = cut + WINDOW_DAYS * DAY_MS
+    return day_moments(shop.histories, end - DAY_MS, end, most=MOST_VISITORS, seed=spec.seed)
+
+
+def _compared(run: Run, shop: Shop, spec: TwoStage, asked: Mapping[int, Moments]) -> Drift:
+    """The verdict on who was asked after the first of the cut-offs against those after the others."""
     learned = read_model(run.local("ranker"))
     ranked = bool(learned.meta["learned"])
     trees = Trees(**{name: learned.arrays[name].view(np.ndarray) for name in Trees._fields}) if ranked else NO_TREES
     shown = SHOWN if ranked else SHOWN[1:]
     days = []
-    for done, cut in enumerate(cuts):
-        run.progress("days", done, len(cuts))
-        recommender = assemble(
-            spec, tables_at(run, shop, spec, cut), trees, ranker="catboost" if ranked else "fusion", as_of=cut
-        )
-        end = cut + WINDOW_DAYS * DAY_MS
-        days.append(_day(shop.histories, recommender, end - DAY_MS, end, shown, seed=spec.seed, threads=run.threads))
+    for done, (cut, moments) in enumerate(asked.items()):
+        run.progress("days", done, len(asked))
+        tables = tables_at(run, shop, spec, cut)
+        recommender = assemble(spec, tables, trees, ranker="catboost" if ranked else "fusion", as_of=cut)
+        days.append(_day(shop.histories, moments, recommender, shown, threads=run.threads))
     return judge((*CANDIDATE_FEATURES, *shown), days[0], days[1:], seed=spec.seed)
 
 
 def _day(
-    histories: Histories,
-    recommender: Recommender,
-    start: int,
-    until: int,
-    shown: Sequence[str],
-    *,
-    seed: int,
-    threads: int,
+    histories: Histories, moments: Moments, recommender: Recommender, shown: Sequence[str], *, threads: int
 ) -> Day:
-    moments = day_moments(histories, start, until, most=MOST_VISITORS, seed=seed)
     values = candidate_values(
         histories,
         moments,

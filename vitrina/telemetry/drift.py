@@ -121,6 +121,16 @@ def not_judged(why: str, *, visitors: int = 0, training_visitors: int = 0) -> Dr
     return Drift(judged=False, why=why, visitors=visitors, training_visitors=training_visitors, features=())
 
 
+def too_little(last: int, weeks: Sequence[int]) -> str:
+    """Why a day of `last` visitors cannot be judged by weeks of so many on that day; empty when it can."""
+    if last < LEAST_VISITORS:
+        return f"the last day has {last} visitors with a past, {LEAST_VISITORS} are needed"
+    busy = sum(visitors >= LEAST_VISITORS for visitors in weeks)
+    if busy < LEAST_WEEKS:
+        return f"{busy} earlier weeks have {LEAST_VISITORS} visitors with a past on this day, {LEAST_WEEKS} must"
+    return ""
+
+
 def judge(names: Sequence[str], last: Day, weeks: Sequence[Day], *, seed: int) -> Drift:
     """Compares the last day with the same day of earlier weeks.
 
@@ -130,18 +140,9 @@ def judge(names: Sequence[str], last: Day, weeks: Sequence[Day], *, seed: int) -
     """
     weeks = [week for week in weeks if len(week) >= LEAST_VISITORS]
     total = sum(len(week) for week in weeks)
-    if len(last) < LEAST_VISITORS:
-        return not_judged(
-            f"the last day has {len(last)} visitors with a past, {LEAST_VISITORS} are needed",
-            visitors=len(last),
-            training_visitors=total,
-        )
-    if len(weeks) < LEAST_WEEKS:
-        return not_judged(
-            f"{len(weeks)} earlier weeks have {LEAST_VISITORS} visitors with a past on this day, {LEAST_WEEKS} must",
-            visitors=len(last),
-            training_visitors=total,
-        )
+    why = too_little(len(last), [len(week) for week in weeks])
+    if why:
+        return not_judged(why, visitors=len(last), training_visitors=total)
     reference = np.concatenate([week.values for week in weeks])
     edges = [edges_of(reference[:, :, j]) for j in range(len(names))]
     bins = max(len(cuts) for cuts in edges) + 2
