@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -44,8 +45,13 @@ class Card:
 
     @property
     def series(self) -> list[Found]:
-        """The series of all queries that have a value."""
-        return [one for query in self.found for one in query if any(value == value for _, value in one.points)]
+        """The series of all queries with their values; what is no number is left out, and a series of nothing else."""
+        told = (
+            replace(one, points=tuple(point for point in one.points if not math.isnan(point[1])))
+            for query in self.found
+            for one in query
+        )
+        return [one for one in told if one.points]
 
     def inner(self, left: float, bottom: float, right: float = 0.12) -> Axes:
         """Axes below the title, with margins in inches."""

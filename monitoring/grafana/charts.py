@@ -41,7 +41,7 @@ def draw_lines(card: Card) -> None:
     for n, one in enumerate(series):
         styles = card.styles(one.name)
         color = COLORS[styles["color"]["fixedColor"]] if "color" in styles else PALETTE[n % len(PALETTE)]
-        points: Points = [(at, value) for at, value in one.points if not math.isnan(value)]
+        points: Points = one.points
         if stacked != "none":
             points = _stacked(axes, points, floor, sums if stacked == "percent" else None, color, stepped)
         if custom["drawStyle"] == "bars":
@@ -127,7 +127,8 @@ def _scales(axes: Axes, card: Card, unit: str, percent: bool) -> None:
     defaults, span = card.defaults, card.span
     axes.set_xlim(span.begin / 86_400, span.end / 86_400)
     low, high = axes.get_ylim()
-    high = 1.0 if axes.dataLim.ymax <= 0 else max(high, axes.dataLim.ymax * 1.08)
+    top = axes.dataLim.y1  # minus infinity when nothing was drawn
+    high = 1.0 if top <= 0 else max(high, top * 1.08)
     for step in defaults["thresholds"]["steps"] if card.panel["type"] == "timeseries" else ():
         if step.get("value") is not None and step["value"] <= 4 * high:
             axes.axhline(step["value"], color=COLORS[step["color"]], linewidth=0.9, linestyle=(0, (5, 4)))

@@ -105,7 +105,7 @@ def _draw_table(card: Card) -> None:
     columns = [name for name in renamed if name.startswith("Value #")]
     rows: dict[tuple[str, ...], dict[str, float]] = {}
     for column, query in zip(columns, card.found, strict=True):
-        for one in query:
+        for one in (one for one in query if not math.isnan(one.points[-1][1])):
             rows.setdefault(tuple(one.labels.get(key, "") for key in keys), {})[column] = one.points[-1][1]
     for first in card.panel["options"].get("sortBy", ()):
         (column,) = (name for name in columns if renamed[name] == first["displayName"])

@@ -53,9 +53,7 @@ def draw_a_run(folder: Path = PICTURES) -> list[Path]:
 
     began = time.time()
     with tempfile.TemporaryDirectory(prefix="vitrina-pictures-") as kept:
-        shop = WatchedShop(
-            Path(kept), end=int(began) // DAY * DAY, interval=f"{SCRAPE_SECONDS}s", days=80, events=80_000
-        )
+        shop = WatchedShop(Path(kept), end=int(began) // DAY * DAY, interval=f"{SCRAPE_SECONDS}s")
         with shop:
             shop.export()
             shop.train(shop.as_of(RETRAININGS[0]))

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from grafana.asking import Sources, Span, fill
 from grafana.boards import BOARDS
+from grafana.drawing import draw
 from grafana.pictures import draw_all
 from PIL import Image
 from waiting import wait
 from watched_shop import DAY, KNOWN, LOG_END, SESSIONS, SIMILAR, STRANGERS, WRONG, WatchedShop
 
 SCRAPE_SECONDS = 5  # makes rates over 20 seconds, which both rounds of requests fall into
-LOG_BEGIN = LOG_END - 70 * DAY
+LOG_BEGIN = LOG_END - 90 * DAY
 TOLD: dict[str, dict[str, Any]] = {board.name: json.loads(board.text()) for board in BOARDS}
 PANELS = [
     pytest.param(board, panel, id=f"{board}: {panel['title']}")
@@ -93,9 +94,13 @@ def test_every_question_has_an_answer(shop: WatchedShop, sources: Sources, board
 @slow
 @pytest.mark.parametrize("board", TOLD)
 def test_every_mark_is_a_question_that_prometheus_understands(shop: WatchedShop, sources: Sources, board: str) -> None:
+    end = shop.watched_until
     for mark in TOLD[board]["annotations"]["list"]:
-        query = fill(mark["expr"], {"scenario": ["storefront"]}, span(board, shop.watched_until))
-        sources.series(query, {"start": shop.watched_until - 120, "end": shop.watched_until, "step": 1})
+        query = fill(mark["expr"], {"scenario": ["storefront"]}, span(board, end))
+        found = sources.series(query, {"start": end - 30, "end": end, "step": 1})
+        if mark["useValueForTime"]:
+            times = {value / 1000 for series in found for _, value in series.points}
+            assert times and all(end - 600 < at < end for at in times), mark["name"]
 
 
 @slow
@@ -173,3 +178,14 @@ def test_every_dashboard_is_drawn_into_a_small_picture(shop: WatchedShop, source
         with Image.open(path) as picture:
             assert len(picture.getcolors() or []) > 20, "nothing but paper"
         assert path.stat().st_size < 150_000
+
+
+@slow
+@pytest.mark.parametrize("board", TOLD)
+def test_a_dashboard_without_any_data_is_drawn_as_well(
+    shop: WatchedShop, sources: Sources, tmp_path: Path, board: str
+) -> None:
+    at = span(board, shop.watched_until)
+    nothing = {"scenario": ["basket"], "replica": ["10.0.0.1:8000"], "version": ["99"], "metric": ["none"]}
+    draw(TOLD[board], sources, at, nothing, tmp_path / "empty.png")
+    assert (tmp_path / "empty.png").stat().st_size > 5_000

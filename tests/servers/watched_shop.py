@@ -36,10 +36,10 @@ class WatchedShop:
     """
 
     folder: Path
-    events: int = 60_000  # fewer, and neither the gate nor drift has enough visitors to judge on
+    events: int = 80_000  # fewer, and neither the gate nor drift has enough visitors to judge on
     users: int = 3_000
     items: int = 500
-    days: int = 60
+    days: int = 80
     end: int = LOG_END
     interval: str = "500ms"
     workers: int = 2
