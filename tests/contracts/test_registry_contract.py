@@ -152,6 +152,7 @@ def record(tmp_path: Path) -> RunRecord:
         metrics={"ndcg@10": 0.0375, "hr@10": 0.125, "lost": float("nan")},
         tags={"scenario": "storefront"},
         figures={"learning curve": picture},
+        reports={"drift/report.html": picture},
         data_sample=sample,
         git_commit="0123abcd",
         features=["als", "covisitation"],
@@ -327,8 +328,8 @@ def test_mlflow_keeps_the_whole_record(
     assert run.data.tags["vitrina.metrics_not_finite"] == "lost"
     assert run.inputs is not None
     assert run.inputs.dataset_inputs[0].dataset.digest == record.fingerprint[:36]
-    kept = {item.path for folder in ("figures", "data", "") for item in client.list_artifacts(run.info.run_id, folder)}
-    assert {"figures/learning_curve.png", "data/sample.parquet", "features.json"} <= kept
+    kept = {item.path for folder in ("figures", "data", "drift", "") for item in client.list_artifacts(run.info.run_id, folder)}
+    assert {"figures/learning_curve.png", "data/sample.parquet", "drift/report.html", "features.json"} <= kept
 
 
 def test_mlflow_loads_the_champion_as_pyfunc(
