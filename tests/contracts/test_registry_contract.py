@@ -328,7 +328,8 @@ def test_mlflow_keeps_the_whole_record(
     assert run.data.tags["vitrina.metrics_not_finite"] == "lost"
     assert run.inputs is not None
     assert run.inputs.dataset_inputs[0].dataset.digest == record.fingerprint[:36]
-    kept = {item.path for folder in ("figures", "data", "drift", "") for item in client.list_artifacts(run.info.run_id, folder)}
+    folders = ("figures", "data", "drift", "")
+    kept = {item.path for folder in folders for item in client.list_artifacts(run.info.run_id, folder)}
     assert {"figures/learning_curve.png", "data/sample.parquet", "drift/report.html", "features.json"} <= kept
 
 
