@@ -43,6 +43,10 @@ def _product(code: str, column: str, russian: str, english: str) -> Product:
     return Product(code=f"ind_{code}_ult1", column=f"ind_1m_{column}", russian=russian, english=english)
 
 
+def _profile(raw: str, name: str, kind: Kind) -> ProfileColumn:
+    return ProfileColumn(raw=raw, name=name, kind=kind)
+
+
 PRODUCTS: Final[tuple[Product, ...]] = (
     _product("ahor_fin", "savings_acc", "Сберегательный счёт", "Savings account"),
     _product("aval_fin", "guarantee", "Банковская гарантия", "Guarantee"),
@@ -71,32 +75,29 @@ PRODUCTS: Final[tuple[Product, ...]] = (
 )
 """In the order of train_ver2.csv, which is the order of the bits."""
 
-PROFILE: Final[tuple[ProfileColumn, ...]] = tuple(
-    ProfileColumn(raw=raw, name=name, kind=kind)
-    for raw, name, kind in (
-        ("ind_empleado", "ind_employee", "category"),
-        ("pais_residencia", "country_of_residence", "category"),
-        ("sexo", "gender", "category"),
-        ("age", "age", "number"),
-        ("fecha_alta", "registration_date", "date"),
-        ("ind_nuevo", "ind_new_client", "flag"),
-        ("antiguedad", "tenure_months", "number"),
-        ("indrel", "client_relationship_status", "category"),
-        ("ult_fec_cli_1t", "last_date_as_primary", "date"),
-        ("indrel_1mes", "client_type_1m", "category"),
-        ("tiprel_1mes", "client_activity_1m", "category"),
-        ("indresi", "ind_resident", "flag"),
-        ("indext", "ind_foreigner", "flag"),
-        ("conyuemp", "ind_spouse_employee", "flag"),
-        ("canal_entrada", "entry_channel", "category"),
-        ("indfall", "ind_deceased", "flag"),
-        ("tipodom", "address_type", "category"),
-        ("cod_prov", "province_code", "category"),
-        ("nomprov", "province_name", "category"),
-        ("ind_actividad_cliente", "ind_client_activity", "flag"),
-        ("renta", "income", "number"),
-        ("segmento", "client_segment", "category"),
-    )
+PROFILE: Final[tuple[ProfileColumn, ...]] = (
+    _profile("ind_empleado", "ind_employee", "category"),
+    _profile("pais_residencia", "country_of_residence", "category"),
+    _profile("sexo", "gender", "category"),
+    _profile("age", "age", "number"),
+    _profile("fecha_alta", "registration_date", "date"),
+    _profile("ind_nuevo", "ind_new_client", "flag"),
+    _profile("antiguedad", "tenure_months", "number"),
+    _profile("indrel", "client_relationship_status", "category"),
+    _profile("ult_fec_cli_1t", "last_date_as_primary", "date"),
+    _profile("indrel_1mes", "client_type_1m", "category"),
+    _profile("tiprel_1mes", "client_activity_1m", "category"),
+    _profile("indresi", "ind_resident", "flag"),
+    _profile("indext", "ind_foreigner", "flag"),
+    _profile("conyuemp", "ind_spouse_employee", "flag"),
+    _profile("canal_entrada", "entry_channel", "category"),
+    _profile("indfall", "ind_deceased", "flag"),
+    _profile("tipodom", "address_type", "category"),
+    _profile("cod_prov", "province_code", "category"),
+    _profile("nomprov", "province_name", "category"),
+    _profile("ind_actividad_cliente", "ind_client_activity", "flag"),
+    _profile("renta", "income", "number"),
+    _profile("segmento", "client_segment", "category"),
 )
 """In the order of train_ver2.csv, where they stand between the customer and the products."""
 
