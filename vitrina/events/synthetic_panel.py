@@ -59,8 +59,7 @@ class PanelWorld:
         places, offsets = self._requests(customers, months)
         out = np.zeros((len(places), N))
         for walk, requests, rows in self._visits(places, offsets):
-            absent = walk.rows[np.minimum(np.searchsorted(walk.rows, rows), len(walk.rows) - 1)] != rows
-            if absent.any():
+            if (absent := ~walk.present[rows]).any():
                 number, month = walk.who.ncodpers[rows[absent][0]], month_text(self.spec.start + walk.offset)
                 raise ConfigError(f"customer {number} has no row in {month}: ask for a month in which it has one.")
             out[requests] = walk.chances(walk.effects())[np.searchsorted(walk.rows, rows)]

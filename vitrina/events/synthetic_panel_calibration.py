@@ -17,6 +17,7 @@ from vitrina.events.synthetic_panel_spec import PanelSpec
 from vitrina.events.synthetic_panel_walk import Laws, Matrix, Walk, unpacked
 
 _CUSTOMERS, _SEED, _PASSES = 10_000, 20_150_128, 10
+_ENOUGH = 0.01
 _KEPT = 0.97  # drops per acquisition
 _LARGEST_DROP = 0.25
 
@@ -46,7 +47,9 @@ def calibrated(structure: float) -> Laws:
     at_first = walk.chances(walk.effects()).mean(axis=0)
     laws = laws._replace(base=laws.base + np.log(law.rates(structure) * season / at_first))
     for _ in range(_PASSES):
-        laws = _closer(spec, laws)
+        laws, change = _closer(spec, laws)
+        if change < _ENOUGH:
+            break
     return laws
 
 
@@ -63,8 +66,9 @@ def _first(spec: PanelSpec, laws: Laws) -> Matrix:
     return (low + high) / 2
 
 
-def _closer(spec: PanelSpec, laws: Laws) -> Laws:
-    """Walks the population and moves each intercept by how far the panel's sums are from the wanted ones."""
+def _closer(spec: PanelSpec, laws: Laws) -> tuple[Laws, float]:
+    """Walks the population and moves each intercept by how far the panel's sums are from the wanted ones; also tells
+    the largest move of a product's chance."""
     walk = Walk(spec, laws, people(spec, np.arange(spec.customers)))
     taken, dropped, owned, pairs = np.zeros(law.N), np.zeros(law.N), np.zeros(law.N), 0
     for _ in range(spec.months - 1):
@@ -75,8 +79,10 @@ def _closer(spec: PanelSpec, laws: Laws) -> Laws:
         pairs += len(walk.rows)
         walk.forward(chances)
     wanted, share = law.rates(spec.structure) * pairs, law.shares(spec.structure)
-    return laws._replace(
+    moved = np.log(wanted / taken)
+    closer = laws._replace(
         first=laws.first + np.log((share * pairs + 1) / (owned + 1)) / (1 - share),
-        base=laws.base + np.log(wanted / taken),
+        base=laws.base + moved,
         drop=np.minimum(laws.drop + np.log(_KEPT * wanted / np.maximum(dropped, 1e-9)), np.log(_LARGEST_DROP)),
     )
+    return closer, float(np.abs(moved).max())

@@ -24,10 +24,10 @@ RAW_FILE = "train_ver2.csv"
 _TYPES = {"category": pa.string(), "flag": pa.string(), "number": pa.float64(), "date": pa.int32()}
 SCHEMA = pa.schema(
     [
-        ("customer", pa.int64()),
-        ("month", pa.int32()),
-        ("owned", pa.uint32()),
-        ("known", pa.uint32()),
+        pa.field("customer", pa.int64(), nullable=False),
+        pa.field("month", pa.int32(), nullable=False),
+        pa.field("owned", pa.uint32(), nullable=False),
+        pa.field("known", pa.uint32(), nullable=False),
         *((column.name, _TYPES[column.kind]) for column in PROFILE),
     ]
 )
