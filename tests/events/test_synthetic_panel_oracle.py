@@ -142,24 +142,40 @@ def against_others(one: Lived, among: NDArray[np.bool_], month: int) -> float:
     return float((taken & inside).sum() / (others @ weight))
 
 
-@pytest.mark.parametrize(("structure", "low", "high"), [(1.0, 8, 200), (0.0, 0.8, 1.2)])
-def test_products_dropped_lately_come_back(
-    structure: float, low: float, high: float, full: Lived, plain: Lived
-) -> None:
-    one = full if structure else plain
-    owned = one.owned
-    dropped = (owned[:, 2:-2] | owned[:, 1:-3] | owned[:, :-4]) & ~owned[:, 3:-1]  # months 3 ..
-    assert low < against_others(one, dropped, 3) < high
+def returns(one: Lived, ago: int) -> float:
+    """Share of products lost `ago` months ago, and lacked since, that are taken again: counted from month 13 on."""
+    owned, last = one.owned, one.owned.shape[1] - 1
+    taken = lost = 0
+    for month in range(13, last):
+        gone = owned[:, month - ago] & ~owned[:, month - ago + 1 : month + 1].any(axis=1)
+        gone &= one.stays[:, month, None]
+        taken, lost = taken + int((one.taken[:, month] & gone).sum()), lost + int(gone.sum())
+    return taken / lost
 
 
-@pytest.mark.parametrize(("structure", "low", "high"), [(1.0, 2, 40), (0.0, 0.5, 1.5)])
+def test_products_dropped_lately_come_back(full: Lived, plain: Lived) -> None:
+    ago = {months: returns(full, months) for months in (1, 2, 3, 4, 6)}
+    assert ago[1] > 1.3 * ago[2] > 1.3 * 1.3 * ago[3]
+    assert ago[3] > 5 * ago[4]
+    assert ago[4] == pytest.approx(ago[6], rel=0.5)  # by then it is as if the product had never been there
+    assert returns(plain, 1) == pytest.approx(returns(plain, 4), rel=0.3)
+
+
+@pytest.mark.parametrize(("structure", "low", "high"), [(1.0, 1.4, 15), (0.0, 0.5, 1.5)])
 def test_products_held_a_year_ago_come_back(
     structure: float, low: float, high: float, full: Lived, plain: Lived
 ) -> None:
     one = full if structure else plain
-    owned = one.owned
-    lately = owned[:, 12:-1] | owned[:, 11:-2] | owned[:, 10:-3] | owned[:, 9:-4]
-    assert low < against_others(one, owned[:, :-13] & ~lately, 12) < high
+    back, lost = np.zeros(2), np.zeros(2)
+    for month in range(12, one.owned.shape[1] - 1):
+        gone = one.owned[:, month - 11 : month - 3].any(axis=1) & ~one.owned[:, month - 3 : month + 1].any(axis=1)
+        gone &= (one.stays[:, month] & one.present[:, month - 12])[:, None]
+        year_ago = one.owned[:, month - 12]
+        for held, among in enumerate((gone & ~year_ago, gone & year_ago)):
+            back[held] += (one.taken[:, month] & among).sum()
+            lost[held] += among.sum()
+    not_held, held = back / lost
+    assert low < held / not_held < high
 
 
 @pytest.mark.parametrize(("structure", "low", "high"), [(1.0, 5, 100), (0.0, 0.8, 1.25)])
