@@ -1,14 +1,16 @@
-"""A small log with known content, generated worlds, and one engine for all tests of this stage."""
+"""A small log and a small panel with known content, generated worlds, and one engine for all tests of this stage."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import csv
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from vitrina.engine import LocalEngine
+from vitrina.events.panel_columns import PRODUCTS, RAW_HEADER
 from vitrina.events.synthetic import WorldSpec, generate_world
 
 
@@ -40,6 +42,37 @@ def write_csv(tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8", newline="")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def panel_row() -> Callable[..., list[str]]:
+    """The 48 values of one row as train_ver2.csv writes them; `owned` are places of products, `values` by column."""
+
+    def row(customer: int, day: str = "2015-01-28", owned: Sequence[int] = (), **values: str) -> list[str]:
+        given = dict.fromkeys(RAW_HEADER, "") | {
+            "fecha_dato": day, "ncodpers": str(customer), "sexo": "V", "age": " 35", "fecha_alta": "2012-08-10",
+            "ind_nuevo": " 0", "antiguedad": "     35", "renta": "87218.1", "segmento": "02 - PARTICULARES",
+        }  # fmt: skip
+        given |= {product.code: "1" if place in owned else "0" for place, product in enumerate(PRODUCTS)}
+        return list((given | values).values())
+
+    return row
+
+
+@pytest.fixture
+def write_panel(tmp_path: Path) -> Callable[..., Path]:
+    """Writes rows under a header as a CSV file and gives its path."""
+
+    def write(
+        rows: Sequence[Sequence[str]], *, header: Sequence[str] = RAW_HEADER, name: str = "bank/train_ver2.csv"
+    ) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([header, *rows])
         return path
 
     return write

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import ibis
 import ibis.expr.types as ir
@@ -16,10 +17,11 @@ from vitrina.events.validation import OTHER_REMEDY, REMEDIES, UNKNOWN_EVENT, Lim
 
 
 class Faults:
-    """Collects over all files of one log."""
+    """Collects over all files of one log; `remedies` are the ways out by fault."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, remedies: Mapping[str, str] = REMEDIES) -> None:
         self.limits = limits
+        self.remedies = remedies
         self.rejected: Counter[str] = Counter()
         self.examples: list[BadRow] = []
 
@@ -70,7 +72,7 @@ class Faults:
         example = min((one for one in first if one.reason == worst), key=lambda one: (one.file, one.row))
         each = ", ".join(f"{reason}: {count:,}" for reason, count in counts.most_common())
         problem = f"{worst} ({example.value!r}); {sum(counts.values()):,} of {total:,} rows are bad ({each})"
-        remedy = REMEDIES.get(worst, OTHER_REMEDY)
+        remedy = self.remedies.get(worst, OTHER_REMEDY)
         if worst == UNKNOWN_EVENT:
             unknown = bad.filter(bad.fault == UNKNOWN_EVENT)
             names = engine.to_arrow(unknown.value.topk(20, name="rows")).to_pylist()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from vitrina.errors import DataError
 from vitrina.events.schema import REPORT_FILE
@@ -57,22 +58,15 @@ class Report:
 
     def write(self, folder: Path) -> None:
         """Writes report.json."""
-        text = json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
-        (folder / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+        write_report(asdict(self), folder)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """The report of a validated folder; `DataError` when there is none."""
-        path = folder / REPORT_FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+        with report_content(folder) as content:
             content["examples"] = tuple(BadRow(**one) for one in content["examples"])
             content |= {name: tuple(content[name]) for name in ("files", "weights", "missing", "notes")}
             return cls(**content)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"no report can be read ({error})", where=str(path), remedy="Read the log again."
-            ) from error
 
     def summary(self) -> str:
         """A few lines for people."""
@@ -92,6 +86,22 @@ class Report:
         lines += [f"  {bad.file}, row {bad.row}: {bad.reason} ({bad.value!r})" for bad in self.examples]
         lines += [f"{count:,} rows of {name}" for name, count in self.properties.items()]
         return "\n".join([*lines, *self.missing, *self.notes])
+
+
+def write_report(content: Mapping[str, Any], folder: Path) -> None:
+    """Writes the report.json of a folder."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def report_content(folder: Path) -> Iterator[dict[str, Any]]:
+    """What a folder's report.json holds; `DataError` when it cannot be read, or not be used as the block does."""
+    path = folder / REPORT_FILE
+    try:
+        yield json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"no report can be read ({error})", where=str(path), remedy="Read the log again.") from error
 
 
 def _day(ts: int) -> str:

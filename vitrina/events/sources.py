@@ -42,47 +42,62 @@ class Source:
 
 def locate(source: Path, work: Path) -> Source:
     """The files of a log by name (events, item_properties*, category_tree); `work` takes what must be unpacked."""
+    folder = source_folder(source, work)
+    return Source(events=(source,), name=str(source)) if folder is None else _locate_in(folder, str(source))
+
+
+def source_folder(source: Path, work: Path) -> Path | None:
+    """The folder that a source is, a zip of several files unpacked into `work`; None for one file."""
     if not source.exists():
         raise DataError("there is no such file or folder", where=str(source), remedy="Check the path.")
-    if source.is_file():
-        members = _zip_members(source) if zipfile.is_zipfile(source) else []
-        if len(members) < 2:
-            return Source(events=(source,), name=str(source))
-        return _locate_in(_unzip_all(source, members, work / "archive"), str(source))
-    return _locate_in(source, str(source))
+    if source.is_dir():
+        return source
+    members = _zip_members(source) if zipfile.is_zipfile(source) else []
+    return None if len(members) < 2 else _unzip_all(source, members, work / "archive")
+
+
+def files_by_stem(folder: Path, shown: str) -> dict[str, Path]:
+    """The data files of a folder by their names without `.csv.gz` and the like, in order; `DataError` when two files
+    have one name."""
+    by_stem: dict[str, Path] = {}
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
+        stem = _stem(path)
+        if stem in by_stem:
+            names = f"{by_stem[stem].name}, {path.name}"
+            raise DataError(f"{stem} is there more than once ({names})", where=shown, remedy="Keep one of them.")
+        if stem:
+            by_stem[stem] = path
+    return by_stem
 
 
 def _locate_in(folder: Path, shown: str) -> Source:
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    by_stem: dict[str, list[Path]] = {}
-    for path in files:
-        if stem := _stem(path):
-            by_stem.setdefault(stem, []).append(path)
-    for stem, paths in by_stem.items():
-        if len(paths) > 1:
-            names = ", ".join(path.name for path in paths)
-            raise DataError(f"{stem} is there more than once ({names})", where=shown, remedy="Keep one of them.")
-    halves = tuple(by_stem[stem][0] for stem in ("item_properties_part1", "item_properties_part2") if stem in by_stem)
-    whole = by_stem.get("item_properties", [])
+    by_stem = files_by_stem(folder, shown)
+    halves = tuple(by_stem[stem] for stem in ("item_properties_part1", "item_properties_part2") if stem in by_stem)
+    whole = (by_stem["item_properties"],) if "item_properties" in by_stem else ()
     if halves and whole:
         raise DataError("item_properties is there whole and in parts", where=shown, remedy="Keep one of them.")
     if len(halves) == 1:
         raise DataError(f"only {halves[0].name} of two parts is there", where=shown, remedy="Add the other part.")
-    tree = by_stem.get("category_tree", [None])[0]
+    tree = by_stem.get("category_tree")
     days = day_files(folder)
     if days:
-        return Source(events=tuple(days), name=f"{shown}/{EVENTS}", properties=tuple(whole) or halves, tree=tree)
+        return Source(events=tuple(days), name=f"{shown}/{EVENTS}", properties=whole or halves, tree=tree)
     known = {"item_properties", "item_properties_part1", "item_properties_part2", "category_tree"}
-    others = [paths[0] for stem, paths in by_stem.items() if stem not in known]
-    events = by_stem["events"][0] if "events" in by_stem else (others[0] if len(others) == 1 else None)
+    others = [path for stem, path in by_stem.items() if stem not in known]
+    events = by_stem["events"] if "events" in by_stem else (others[0] if len(others) == 1 else None)
     if events is None:
-        found = ", ".join(path.name for path in files) or "nothing"
+        found = found_in(folder)
         raise DataError(
             f"no events file is here (found: {found})",
             where=shown,
             remedy="Name it events.csv (or .csv.gz, .zip, .parquet, .jsonl), or give the path of the file itself.",
         )
-    return Source(events=(events,), name=str(events), properties=tuple(whole) or halves, tree=tree)
+    return Source(events=(events,), name=str(events), properties=whole or halves, tree=tree)
+
+
+def found_in(folder: Path) -> str:
+    """The names of a folder's files, for an error's text."""
+    return ", ".join(sorted(path.name for path in folder.iterdir() if path.is_file())) or "nothing"
 
 
 def day_files(folder: Path) -> list[Path]:
