@@ -25,12 +25,14 @@ class RequestIds:
         self._prefix = secrets.token_hex(8).encode()
         self._count = itertools.count(1)
 
-    def of(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    def of(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bool]:
+        """The id, and whether the caller has sent one, be it a good one or not."""
         for name, value in headers:
             if name == b"x-request-id":
-                if _ID.fullmatch(value):
-                    return value
-                break
+                return (value if _ID.fullmatch(value) else self._made()), True
+        return self._made(), False
+
+    def _made(self) -> bytes:
         return b"%s-%x" % (self._prefix, next(self._count))
 
 

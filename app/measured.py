@@ -35,7 +35,7 @@ class Measured:
             await self._app(scope, receive, send)
             return
         start = perf_counter()
-        request_id = self._id_of(scope["headers"])
+        request_id, sent = self._id_of(scope["headers"])
         REQUEST.set(request_id)  # of this task alone: the server makes one for each request
         route, count = self._routes.get(scope["path"], self._other)
         span = self._spans.begin(scope, route, request_id.decode()) if self._spans.sent else None
@@ -46,7 +46,8 @@ class Measured:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+                if sent or status >= 400:  # on every answer it would cost more than the counting
+                    message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
             return send(message)  # not awaited here: a coroutine in between would cost as much as the counting
 
         try:
