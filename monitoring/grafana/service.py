@@ -16,7 +16,7 @@ LATENCY = "vitrina_http_request_duration_seconds_bucket"
 RECOMMENDING = rate(LATENCY, 'route="/recommendations"')
 ANSWERS = rate("vitrina_recommendations_total", of_scenario=True)
 # A stranger and a visitor without a list say something about the visitors; every other reason about the service.
-UNWANTED = rate("vitrina_fallbacks_total", 'reason!~"unknown_user|no_list"', of_scenario=True)
+UNWANTED = rate("vitrina_fallbacks_total", 'reason!~"unknown_user|no_list|too_few"', of_scenario=True)
 FALLBACKS = rate("vitrina_fallbacks_total", of_scenario=True)
 ASKED_BUCKETS = rate("vitrina_requested_items_bucket", of_scenario=True)
 ASKED_SUM = rate("vitrina_requested_items_sum", of_scenario=True)
@@ -184,8 +184,8 @@ ANSWER_ROW = Row(
             [
                 Query(f"sum by (reason) ({FALLBACKS}) / scalar(sum({ANSWERS}) > 0)", "{{reason}}"),
             ],
-            "Normal: unknown_user as the shop has strangers, no_list for visitors who are seldom here. source_failed "
-            "must be 0; lists_of_other_model lasts from a promotion to its lists.",
+            "Normal: unknown_user as the shop has strangers, no_list for visitors who are seldom here, too_few as "
+            "callers filter. source_failed must be 0; lists_of_other_model lasts from a promotion to its lists.",
             unit="percentunit",
             anchor="fallbackshare",
         ),
