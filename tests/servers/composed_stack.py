@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import Any
 import httpx
 from airflow_api import AirflowApi
 from container_engine import ROOT, Engine
+from ports import free_port
 
 FILES = ["docker-compose.yaml", "tests/stack/compose.test.yaml"]
 PORTS = ("VITRINA_PORT", "AIRFLOW_PORT", "MLFLOW_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
@@ -43,7 +43,7 @@ class Stack:
         """Writes .env as `make up` does: random secrets; then the ports and what is given."""
         shutil.copy(ROOT / ".env.example", self.folder)
         self.engine.run(["sh", "-c", f"cd '{self.folder}' && sh '{ROOT}/stack/write_env.sh'"])
-        ports = {name: str(_free_port()) for name in PORTS}
+        ports = {name: str(free_port()) for name in PORTS}
         bind = "0.0.0.0" if self.engine.private else "127.0.0.1"
         with self.env_file.open("a") as file:
             for name, value in {**ports, "VITRINA_BIND": bind, "VITRINA_TAG": self.tag, **given}.items():
@@ -186,8 +186,3 @@ class Stack:
     def _why(self, run: str, states: dict[str, str | None]) -> str:
         failed = [task for task, state in states.items() if state == "failed"]
         return "\n".join(f"--- {task}\n{self.airflow.log('storefront', run, task)[-4000:]}" for task in failed)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

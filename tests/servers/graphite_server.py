@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 import pytest
+from ports import free_ports
 from waiting import wait
 
 MISSING = "NO GRAPHITE: apt install graphite-carbon graphite-web"
@@ -87,7 +88,7 @@ class GraphiteServer:
         if not Path(CARBON).is_file() or not WEB_PACKAGE.is_dir():
             pytest.skip(MISSING)
         self.folder = Path(tempfile.mkdtemp(prefix="vitrina-graphite-"))
-        self.carbon, self._pickle, self._query, self._http = _free_ports(4)
+        self.carbon, self._pickle, self._query, self._http = free_ports(4)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._marks = 0
         for name in ("conf", "log", "whisper"):
@@ -203,11 +204,3 @@ class GraphiteServer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in taken]
-    for one in taken:
-        one.close()
-    return ports

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import psycopg2
+from ports import free_port
 
 INSTALLED = "pginstall18"
 OWNER = "vitrina"
@@ -33,7 +33,7 @@ class PostgresServer:
         self.folder = Path(tempfile.mkdtemp(prefix="vitrina-postgres-"))
         self.folder.chmod(0o755)
         self.programs = self._programs()
-        self.port = _free_port()
+        self.port = free_port()
         self.password = secrets.token_hex(8)
         self._databases = 0
         self._durable = durable
@@ -125,8 +125,3 @@ class PostgresServer:
                 cursor.execute(statement)
         finally:
             connection.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])

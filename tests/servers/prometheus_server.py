@@ -6,16 +6,15 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import pytest
 import yaml
-from seaweed_server import free_port
 from waiting import wait
+from web_process import WebProcess
 
 MISSING = "NO PROMETHEUS: apt install prometheus"
 
@@ -33,65 +32,31 @@ class Series:
 
 
 @dataclass
-class PrometheusServer:
-    """`targets` are the addresses (host:port) of each job; `rules` are rule files; intervals are short, as tests need.
+class PrometheusServer(WebProcess):
+    """`targets` are the addresses (host:port) of each job, `rules` rule files; intervals are short, as tests need."""
 
-    `start` and `stop` keep the data and the port; leaving the `with` block stops the server.
-    """
-
-    folder: Path
     targets: Mapping[str, Sequence[str]]
     rules: Sequence[Path] = ()
     alertmanager: str | None = None
     interval: str = "500ms"
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Starts it and waits until it answers; skips the test loudly where there is no Prometheus."""
+    def run(self) -> subprocess.Popen[bytes]:
+        """The started Prometheus; skips the test loudly where there is none."""
         program = _program("prometheus")
-        self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "prometheus.yml"
         config.write_text(yaml.safe_dump(self._config()))
         options = {
             "config.file": config,
             "storage.tsdb.path": self.folder / "data",
             "storage.tsdb.retention.time": "20y",  # tests import old series
-            "web.listen-address": f"127.0.0.1:{self.port}",
+            "web.listen-address": self.address,
             "rules.alert.resend-delay": "2s",  # else an alert of the first seconds is lost for a minute
             "log.level": "warn",
         }
-        log = self.folder / "prometheus.log"
-        with log.open("ab") as told:
-            self.process = subprocess.Popen(
+        with self.log.open("ab") as told:
+            return subprocess.Popen(
                 [program, *(f"--{name}={value}" for name, value in options.items())], stdout=told, stderr=told
             )
-        try:
-            wait(self._ready, 30, log.read_text, pause=0.1)
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        """Ends the process; its data stays in the folder."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        self.process.wait(timeout=30)
-        self.process = None
 
     def query(self, expression: str, at: float | None = None) -> list[Series]:
         """The series of a PromQL expression at one moment (seconds since the epoch; now by default)."""
@@ -139,14 +104,6 @@ class PrometheusServer:
         if self.alertmanager is not None:
             config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [self.alertmanager]}]}]}
         return config
-
-    def _ready(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, (self.folder / "prometheus.log").read_text()
-        try:
-            return httpx.get(f"{self.url}/-/ready", timeout=2).status_code == 200
-        except httpx.TransportError:
-            return False
 
     def _ask(self, what: str, **parameters: Any) -> Any:
         answer = httpx.get(f"{self.url}/api/v1/{what}", params=parameters, timeout=30)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ports import free_port
+
 
 @dataclass
 class S3Server:
@@ -127,12 +129,6 @@ class S3Server:
             return bool(client.get_object(Bucket="ready", Key="ready")["Body"].read() == b"ready")
         except (BotoCoreError, ClientError):
             return False
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def listens(port: int) -> bool:

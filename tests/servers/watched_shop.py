@@ -16,8 +16,8 @@ from typing import Any, Self
 
 import httpx
 from graphite_server import GraphiteServer
+from ports import free_port
 from prometheus_server import PrometheusServer
-from seaweed_server import free_port
 from waiting import wait
 
 DAY = 86_400

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from types import ModuleType
 import httpx
 import psutil
 import pytest
+from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
 
 from vitrina.recommend.model_folder import describe, pack
@@ -67,11 +67,6 @@ def started(toy, home: Path, workers: int) -> Iterator[tuple[psutil.Process, str
     finally:
         child.terminate()
         child.wait(timeout=60)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 def load(name: str, path: Path) -> ModuleType:

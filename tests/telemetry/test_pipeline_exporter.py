@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 from graphite_server import GraphiteServer
+from ports import free_port
 from postgresql_server import PostgresServer
 from prometheus_client.parser import text_string_to_metric_families
-from seaweed_server import free_port
 from waiting import wait
 
 from vitrina.errors import DataError, StateError
