@@ -18,7 +18,7 @@ LIBRARY = ROOT / "vitrina"
 BASE = ("errors", "telemetry", "engine", "storage")
 STAGES = (
     *("events", "features", "candidates", "ranking", "recommend", "evaluation", "registry", "serving", "scenarios"),
-    *("pipeline", "trail", "console", "options", "data_verbs", "state_verbs", "cli"),
+    *("pipeline", "trail", "interrupts", "console", "options", "data_verbs", "state_verbs", "cli"),
 )
 IBIS_ALLOWED = {"engine", "events", "features", "candidates"}
 OUTSIDE = {"app", "airflow", "steps", "fastapi", "starlette"}

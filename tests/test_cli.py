@@ -50,6 +50,7 @@ def vitrina(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     monkeypatch.setenv("VITRINA_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "200")
     before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
 
     def run(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["vitrina", *arguments])
@@ -167,6 +168,33 @@ def test_a_taken_port_is_found_before_any_work(vitrina: Vitrina, tmp_path: Path,
     assert done.code == 2
     assert f"127.0.0.1:{port}" in done.err
     assert not (tmp_path / "home").exists()
+
+
+STRUCK_IN_A_FINALIZER = """
+import os, signal, sys, time
+from vitrina import cli
+
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+
+def planted(name):
+    Dying()
+    print("dropped", flush=True)
+    time.sleep(60)
+
+cli.scenario = planted
+sys.argv = ["vitrina", "train", "storefront"]
+cli.main()
+"""
+
+
+def test_ctrl_c_that_strikes_in_a_finalizer_ends_the_command_too(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STRUCK_IN_A_FINALIZER]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout) == (130, "dropped\n"), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_interrupted_command_ends_with_130_and_no_stack_trace(tmp_path: Path) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, NoReturn, Unpack
 
 import typer
@@ -20,6 +18,7 @@ from vitrina import __version__, options
 from vitrina.console import Reporter, say, show_json, show_recommendations, show_steps, show_text, show_usage, warn
 from vitrina.data_verbs import events, generate, upload
 from vitrina.errors import ConfigError, DataError, InputError, VitrinaError
+from vitrina.interrupts import CtrlC
 from vitrina.options import Asked, open_recorder, open_run
 from vitrina.pipeline import Done, run_step
 from vitrina.pipeline import train as train_all
@@ -276,14 +275,8 @@ def demo(
 
 def main() -> None:
     """Entry point. Exit codes without a stack trace: 2 for bad input, 1 for any other library error, 130 for Ctrl-C."""
-    interrupted = False
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        signal.default_int_handler(number, frame)
-
-    signal.signal(signal.SIGINT, interrupt)
+    ctrl_c = CtrlC()
+    ctrl_c.listen()
     try:
         logs.configure(os.environ, terminal=sys.stderr.isatty())
         code = app(standalone_mode=False, obj=os.environ)
@@ -296,7 +289,7 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(INTERRUPTED)
     except Exception:
-        if not interrupted:
+        if not ctrl_c.seen:
             raise
         sys.exit(INTERRUPTED)  # a native library (DuckDB, CatBoost) told of Ctrl-C with an error of its own
     sys.exit(code if isinstance(code, int) else 0)
