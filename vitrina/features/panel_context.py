@@ -57,10 +57,9 @@ class ProductContext(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Lists of numbers; a season without rows is null."""
-        return {
-            name: np.where(np.isnan(table), None, table.astype(object)).tolist()
-            for name, table in zip(self._fields, self, strict=True)
-        }
+        tables = dict(zip(self._fields, (table.tolist() for table in self), strict=True))
+        tables["season"] = [[None if np.isnan(one) else one for one in month] for month in tables["season"]]
+        return tables
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
