@@ -89,8 +89,7 @@ def test_a_client_is_a_row_of_the_panel(panel: Panel) -> None:
             portfolios_known=panel.known[earlier],
         )
         for one, batch in zip(alone, history_lags(panel, np.array([row])), strict=True):
-            np.testing.assert_array_equal(one, batch)
-            assert one.dtype == batch.dtype
+            np.testing.assert_array_equal(one, batch, strict=True)
 
 
 def test_a_client_without_history_has_no_lags() -> None:

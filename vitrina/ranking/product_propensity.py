@@ -72,8 +72,8 @@ class ProductPropensity:
     lags: bool = True
     refusals_each: float = 15.0
     at_least: int = 2_000
-    iterations: int = 300
-    learning_rate: float = 0.05
+    iterations: int = 150
+    learning_rate: float = 0.1
     depth: int = 6
     l2_leaf_reg: float = 20.0
     border_count: int = 64
