@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from vitrina.engine import LocalEngine
 from vitrina.errors import ConfigError
-from vitrina.events.panel import Panel
-from vitrina.events.panel_columns import PRODUCTS
+from vitrina.events.panel import NO_DATE, Panel
+from vitrina.events.panel_columns import PRODUCTS, PROFILE
 from vitrina.events.synthetic_panel import PanelSpec, generate_panel
 from vitrina.features.panel_history import product_matrix
+from vitrina.features.panel_labels import acquisitions
 from vitrina.features.panel_profile import ProfileEncoding
 from vitrina.ranking.calibration import ProductCalibration
 from vitrina.ranking.multi_output_propensity import FittedMultiOutput, MultiOutputPropensity
@@ -26,13 +29,21 @@ CARD = next(place for place, product in enumerate(PRODUCTS) if product.column ==
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> tuple[PropensityRows, PropensityRows]:
+def panel(tmp_path_factory: pytest.TempPathFactory) -> Panel:
     folder = tmp_path_factory.mktemp("bank")
     generate_panel(PanelSpec(customers=2_000, seed=6), folder)
     with LocalEngine(memory_limit="500MB", threads=1) as engine:
-        panel = Panel.open(folder, engine)
+        return Panel.open(folder, engine)
+
+
+@pytest.fixture(scope="module")
+def encoding(panel: Panel) -> ProfileEncoding:
+    return ProfileEncoding.fit(panel, np.flatnonzero(panel.month < panel.month.max() - 1))
+
+
+@pytest.fixture(scope="module")
+def bank(panel: Panel, encoding: ProfileEncoding) -> tuple[PropensityRows, PropensityRows]:
     last = int(panel.month.max())
-    encoding = ProfileEncoding.fit(panel, np.flatnonzero(panel.month < last - 1))
     return propensity_rows(panel, encoding, last=last - 2), propensity_rows(panel, encoding, last - 1)
 
 
@@ -118,3 +129,39 @@ def test_preprocessing_fills_and_straightens() -> None:
     assert income.log and income.fill == pytest.approx((np.e**2 - 1) / 2)
     assert found["income"][1] > found["income"][2] > found["income"][0]
     assert found["income"].mean() == pytest.approx(0, abs=1e-9)
+
+
+def test_the_whole_pipeline_takes_rows_as_requests_hold_them(
+    bank: tuple[PropensityRows, PropensityRows], fitted: FittedMultiOutput, panel: Panel, encoding: ProfileEncoding
+) -> None:
+    rows = acquisitions(panel, int(panel.month.max()) - 1).rows[:300]
+    frame = pd.DataFrame({"fetch_date": [f"28-{m % 12 + 1:02d}-{m // 12}" for m in panel.month[rows].tolist()]})
+    for column in PROFILE:
+        values = panel.profile[column.name][rows]
+        if column.name in panel.levels:
+            levels = np.array([*panel.levels[column.name], None], object)
+            frame[column.name] = levels[values]
+        elif column.kind == "date":
+            days = [None if day == NO_DATE else date(1970, 1, 1) + timedelta(day) for day in values.tolist()]
+            frame[column.name] = [None if day is None else day.strftime("%d-%m-%Y") for day in days]
+        else:
+            frame[column.name] = values
+    for place, product in enumerate(PRODUCTS):
+        frame[product.column] = np.where(panel.known[rows] >> place & 1, panel.owned[rows] >> place & 1, np.nan)
+    expected = snapshot_matrix(bank[1].inputs.take(np.arange(300)))
+    whole = fitted.whole_pipeline(encoding)
+    np.testing.assert_array_equal(whole["encode"].transform(frame), expected)
+    untidy = frame.assign(ind_client_activity=" " + frame["ind_client_activity"].fillna("NA") + ".0")
+    untidy["registration_date"] = pd.to_datetime(frame["registration_date"], format="%d-%m-%Y").dt.strftime("%Y-%m-%d")
+    untidy["ind_client_activity"] = untidy["ind_client_activity"].replace(" NA.0", " NA")
+    np.testing.assert_array_equal(whole["encode"].transform(untidy), expected)
+    for one, other in zip(whole.predict_proba(frame), fitted.pipeline.predict_proba(expected), strict=True):
+        np.testing.assert_array_equal(one, other)
+    few = whole["encode"].transform(frame[["fetch_date", "age"]])
+    assert np.isnan(np.delete(few, SNAPSHOT.index("age"), axis=1)).all()
+
+
+def test_a_row_without_its_month_is_refused(fitted: FittedMultiOutput, encoding: ProfileEncoding) -> None:
+    frame = pd.DataFrame({"fetch_date": ["28-01-2016", "soon"]})
+    with pytest.raises(ValueError, match="fetch_date: 'soon' in row 1 is no date"):
+        fitted.whole_pipeline(encoding).predict(frame)

@@ -42,7 +42,7 @@ class ProfileEncoding:
     def encode(self, panel: Panel, rows: npt.NDArray[np.int64]) -> Matrix:
         """float32 (n, 22), columns in the order of PROFILE."""
         profile = {name: values[rows] for name, values in panel.profile.items()}
-        return self._columns(profile, panel.levels, panel.month[rows])
+        return self.encode_columns(profile, panel.levels, panel.month[rows])
 
     def encode_client(self, values: Mapping[str, Value], month: int) -> Matrix:
         """float32 (1, 22) of one client by request names; dates are days since 1970, None and absent: not known."""
@@ -57,14 +57,15 @@ class ProfileEncoding:
             else:
                 arrays[column.name] = np.array([NO_LEVEL if value is None else 0], np.int32)
                 levels[column.name] = (str(value),)
-        return self._columns(arrays, levels, np.array([month], np.int32))
+        return self.encode_columns(arrays, levels, np.array([month], np.int32))
 
-    def _columns(
+    def encode_columns(
         self,
         profile: Mapping[str, npt.NDArray[Any]],
         levels: Mapping[str, tuple[str, ...]],
         month: npt.NDArray[np.int32],
     ) -> Matrix:
+        """float32 (n, 22) of columns as a `Panel` holds them, (n,) each; month int32 (n,)."""
         out = np.full((len(month), len(PROFILE)), np.nan, np.float32)
         for place, column in enumerate(PROFILE):
             if column.name not in profile:

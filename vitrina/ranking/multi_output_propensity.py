@@ -15,7 +15,9 @@ import numpy.typing as npt
 from vitrina.errors import ConfigError
 from vitrina.features.panel_context import log_odds as rate_log_odds
 from vitrina.features.panel_features import PanelInputs
+from vitrina.features.panel_profile import ProfileEncoding
 from vitrina.ranking.calibration import ProductCalibration
+from vitrina.ranking.panel_frame import FrameSnapshot
 from vitrina.ranking.preprocessing import Preprocessing, snapshot_matrix, steps
 from vitrina.ranking.propensity import Probabilities, without_owned
 from vitrina.ranking.propensity_rows import PropensityRows
@@ -53,6 +55,13 @@ class FittedMultiOutput:
         for product, trees in self.trees.items():
             _score(trees, columns, out[:, product])
         return out
+
+    def whole_pipeline(self, encoding: ProfileEncoding) -> Pipeline:
+        """`pipeline` behind a step that takes rows as requests hold them (see `FrameSnapshot`)."""
+        from sklearn.pipeline import Pipeline
+        from sklearn.preprocessing import FunctionTransformer
+
+        return Pipeline([("encode", FunctionTransformer(FrameSnapshot(encoding=encoding))), *self.pipeline.steps])
 
 
 @dataclass(frozen=True, kw_only=True)

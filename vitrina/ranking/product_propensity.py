@@ -55,6 +55,9 @@ class FittedProductPropensity:
         def score(first: int, last: int) -> None:
             _log_odds(self.trees, self.context, inputs, first, last, out)
 
+        if len(out) <= _BLOCK:  # a request is not worth a thread
+            score(0, len(out))
+            return out
         for _ in in_blocks(score, len(out), block=_BLOCK, threads=threads):
             pass
         return out
