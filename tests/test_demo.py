@@ -50,6 +50,11 @@ class Demo:
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(timeout=120)
 
+    def kill(self) -> None:
+        """Ends it whatever it does; nothing happens when it has ended."""
+        self.process.kill()
+        self.process.wait()
+
     def left(self) -> list[str]:
         """What still runs in the command's session."""
         return [
@@ -72,7 +77,7 @@ def test_ctrl_c_during_training_leaves_nothing_running_and_no_stack_trace(tmp_pa
         demo.wait(lambda: "prepare:" in demo.log.read_text(), 300)
         assert demo.interrupt() == 130
     finally:
-        demo.process.kill()
+        demo.kill()
     assert "Traceback" not in demo.log.read_text()
     assert demo.left() == []
     assert not (tmp_path / "home" / "mlflow.db").exists(), "an interrupted training has registered nothing"
@@ -108,7 +113,7 @@ def test_the_demo_answers_a_newcomers_request_and_ends_with_ctrl_c(tmp_path: Pat
         assert (model["model_version"], model["lists"]["used"]) == (answer.json()["model_version"], True)
         assert demo.interrupt() in (0, -signal.SIGINT)
     finally:
-        demo.process.kill()
+        demo.kill()
     assert demo.left() == []
     assert "Traceback" not in demo.log.read_text()
     recommend = [sys.executable, "-c", START, "recommend", "storefront", "--user-id", "1", "--k", "3"]

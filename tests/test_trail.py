@@ -78,11 +78,16 @@ def test_a_wrong_option_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_training_is_one_trace_with_a_span_per_step(tmp_path: Path, collector: OtlpServer) -> None:
-    vitrina(tmp_path, "train", "planted", "--as-of", "2015-09-01", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    asked = ("train", "planted", "--as-of", "2015-09-01", "--run-id", "daily-1")
+    vitrina(tmp_path, *asked, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     (whole,), (first,), (second,) = (collector.named(f"planted {name}") for name in ("train", "first", "second"))
     assert (whole.parent, first.parent, second.parent) == ("", whole.span, whole.span)
     assert whole.begin <= first.begin <= first.end <= second.begin <= second.end <= whole.end
-    assert first.attributes == {"vitrina.scenario": "planted", "vitrina.step": "first"}
+    assert first.attributes == {
+        "vitrina.scenario": "planted",
+        "vitrina.run_id": "daily-1",
+        "vitrina.step": "first",
+    }
     assert first.resource["service.name"] == "vitrina-pipeline"
 
 
