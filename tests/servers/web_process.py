@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ from waiting import wait
 
 
 @dataclass
-class WebProcess:
+class WebProcess(ABC):
     """`start` and `stop` keep the data and the port; leaving the `with` block stops the process."""
 
     folder: Path
@@ -38,9 +39,9 @@ class WebProcess:
     ) -> None:
         self.stop()
 
+    @abstractmethod
     def run(self) -> subprocess.Popen[bytes]:
         """The started program, which writes to `log`; skips the test loudly where there is none."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Starts it and waits until it answers."""

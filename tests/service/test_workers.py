@@ -57,9 +57,16 @@ def started(toy, home: Path, workers: int) -> Iterator[tuple[psutil.Process, str
     port = free_port()
     conftest = Path(__file__).parents[1] / "serving" / "conftest.py"
     code = START.format(conftest=str(conftest), home=str(home), port=port, workers=workers)
-    log = home / "log.txt"
+    with running([sys.executable, "-c", code], home / "log.txt", port) as (child, url):
+        yield child, url
+
+
+@contextmanager
+def running(command: list[str], log: Path, port: int, **given: str) -> Iterator[tuple[psutil.Process, str]]:
+    """A service as a child process, once it is ready."""
     with log.open("w") as file:
-        child = subprocess.Popen([sys.executable, "-c", code], stdout=file, stderr=file)
+        root = Path(__file__).parents[2]
+        child = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **given}, cwd=root)
     url = f"http://127.0.0.1:{port}"
     try:
         wait(lambda: ready(url), log)
@@ -109,19 +116,11 @@ def serving(home: Path, **settings: str) -> Iterator[tuple[psutil.Process, str]]
     registry = FileRegistry(home / "registry", name="ranking_model")
     registry.promote(registry.register(home / "model", RunRecord(fingerprint="f")).version)
     given = {"VITRINA_HOME": str(home), "VITRINA_REGISTRY_URI": f"file://{home / 'registry'}", **settings}
-    port, log = free_port(), home / "log.txt"
+    port = free_port()
     vitrina = [sys.executable, "-c", "from vitrina.cli import main; main()"]
     command = [*vitrina, "serve", "--port", str(port), "--workers", "2"]
-    with log.open("w") as file:
-        root = Path(__file__).parents[2]
-        child = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **given}, cwd=root)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait(lambda: ready(url), log)
-        yield psutil.Process(child.pid), url
-    finally:
-        child.terminate()
-        child.wait(timeout=60)
+    with running(command, home / "log.txt", port, **given) as (child, url):
+        yield child, url
 
 
 def test_counts_are_exact_and_no_gauge_is_stale_after_a_worker_was_killed(tmp_path: Path) -> None:
