@@ -19,6 +19,7 @@ import psutil
 import pytest
 from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import wait
 
 from vitrina.recommend.model_folder import describe, pack
 from vitrina.registry.file_registry import FileRegistry
@@ -69,7 +70,7 @@ def running(command: list[str], log: Path, port: int, **given: str) -> Iterator[
         child = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **given}, cwd=root)
     url = f"http://127.0.0.1:{port}"
     try:
-        wait(lambda: ready(url), log)
+        wait(lambda: ready(url), otherwise=log.read_text, pause=0.1)
         yield psutil.Process(child.pid), url
     finally:
         child.terminate()
@@ -90,13 +91,6 @@ def ready(url: str) -> bool:
         return httpx.get(f"{url}/readyz").status_code == 200
     except httpx.TransportError:
         return False
-
-
-def wait(true, log: Path | None = None) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline, log.read_text() if log else "it did not happen in time"
-        time.sleep(0.1)
 
 
 def values(url: str) -> dict[tuple[str, ...], float]:
