@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 
 from vitrina.engine import LocalEngine
-from vitrina.events.panel_columns import PRODUCTS, RAW_HEADER
-from vitrina.events.synthetic import WorldSpec, generate_world
+from vitrina.events.baskets.baskets import Baskets
+from vitrina.events.baskets.columns import BasketColumns
+from vitrina.events.baskets.reader import read_baskets
+from vitrina.events.panels.columns import PRODUCTS, RAW_HEADER
+from vitrina.events.synthetic_shop.generator import WorldSpec, generate_world
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +80,49 @@ def write_panel(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+SALES_HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+
+
+@pytest.fixture
+def write_sales(tmp_path: Path) -> Callable[..., Path]:
+    """Writes lines under Online Retail's header as a CSV file and gives its path."""
+
+    def write(rows: Sequence[str], *, header: str = SALES_HEADER, name: str = "sales.csv", to: str = "utf-8") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes("\n".join([header, *rows, ""]).encode(to))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_book(tmp_path: Path) -> Callable[..., Path]:
+    """Writes sheets (rows of cells by name) as a workbook and gives its path."""
+
+    def write(sheets: Mapping[str, Sequence[Sequence[object]]], *, name: str = "sales.xlsx") -> Path:
+        book = openpyxl.Workbook(write_only=True)
+        for title, rows in sheets.items():
+            sheet = book.create_sheet(title)
+            for row in rows:
+                sheet.append(row)
+        book.save(tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def read_sales(tmp_path: Path, engine: LocalEngine) -> Callable[..., Baskets]:
+    """Reads a sales file and opens what it became."""
+
+    def read(path: Path, *, columns: str | None = None) -> Baskets:
+        read_baskets(path, tmp_path / "validated", engine, columns=BasketColumns.parse(columns))
+        return Baskets.open(tmp_path / "validated")
+
+    return read
 
 
 class Generated:

@@ -6,63 +6,76 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from vitrina.errors import DataError
+from vitrina.events.raw_files import Progress, RawFile, RawFiles, fingerprint_of, open_raw_files
 from vitrina.events.schema import DAY_MS
 from vitrina.events.sources import EVENTS
-from vitrina.storage.building import locked
-from vitrina.storage.manifest import FileMark
-from vitrina.storage.opening import local_path, needed, split_s3
-from vitrina.storage.s3_bucket import Bucket, S3Access, side_by_side
+from vitrina.storage.opening import local_path
+from vitrina.storage.s3_bucket import S3Access
+
+if TYPE_CHECKING:
+    from vitrina.engine import LocalEngine
 
 COLUMNS_FILE = "columns.yaml"
 BESIDE = ("item_properties", "category_tree", COLUMNS_FILE)
-SHA256 = "vitrina-sha256"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RawFile:
-    """A file by its name below the root; `day` (ISO) of events, None of the tables beside them. `mark` changes with the
-    content (an ETag or the time of change)."""
+class EventFile(RawFile):
+    """`day` (ISO) of events, None of the tables beside them."""
 
-    name: str
-    size: int
-    mark: str
     day: str | None
 
 
-class RawEvents(Protocol):
-    """A place where raw events lie."""
+@dataclass(frozen=True, kw_only=True)
+class RawEvents:
+    """A place where raw events lie; `place` is its address."""
 
-    def files(self) -> list[RawFile]:
-        """Everything that lies there, sorted by name. `DataError` for a folder of events that is no day."""
+    place: str
+    raw: RawFiles
 
-    def fetch(self, files: list[RawFile], folder: Path) -> None:
-        """Puts files into a folder by their names. `DataError` for one that is damaged on the way or in its place."""
+    def files(self) -> list[EventFile]:
+        """Everything of the layout, sorted by name. `DataError` for a folder of events that is no day."""
+        listed = (_event_file(file, self.place) for file in self.raw.files())
+        return [one for one in listed if one]
+
+    def fetch(self, files: Sequence[RawFile], folder: Path) -> None:
+        """As `RawFiles.fetch`."""
+        self.raw.fetch(files, folder)
 
     def upload(self, source: Path, name: str) -> bool:
-        """Puts a file there under a name; False when it lies there already, as it is."""
+        """As `RawFiles.upload`."""
+        return self.raw.upload(source, name)
+
+    def listing(self) -> dict[str, object]:
+        """The days that lie there; the `fingerprint` is None when there are none."""
+        found = Listing.of(self.files())
+        return {"days": list(found.days), **found.as_json()}
+
+    def put(self, source: Path, columns: str | None, engine: LocalEngine, progress: Progress) -> dict[str, object]:
+        """What `vitrina upload` does: see `upload`."""
+        from vitrina.events.upload import upload
+
+        return upload(source, columns, self, engine, progress)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What lies in a place of raw events. `fingerprint` changes whenever any file does."""
+    """What lies in a place of raw events. `fingerprint` changes whenever any file does; None: there are none."""
 
     days: tuple[str, ...]
-    fingerprint: str
+    fingerprint: str | None
 
     @classmethod
-    def of(cls, files: list[RawFile]) -> Listing:
-        marks = "\n".join(f"{file.name} {file.size} {file.mark}" for file in files)
+    def of(cls, files: list[EventFile]) -> Listing:
         days = sorted({file.day for file in files if file.day})
-        return cls(days=tuple(days), fingerprint=hashlib.sha256(marks.encode()).hexdigest())
+        return cls(days=tuple(days), fingerprint=fingerprint_of(files) if days else None)
 
     def as_json(self) -> dict[str, object]:
         return {"newest_day": self.days[-1] if self.days else None, "fingerprint": self.fingerprint}
@@ -70,10 +83,7 @@ class Listing:
 
 def open_raw_events(place: str, *, access: S3Access | None = None, cache: Path | None = None) -> RawEvents:
     """Raw events at an `s3://` address or in a folder; `cache` keeps what is fetched from S3 until it changes there."""
-    if place.startswith("s3://"):
-        bucket, prefix = split_s3(place)
-        return S3RawEvents(Bucket(needed(access, place), bucket, prefix), cache)
-    return FolderRawEvents(local_path(place))
+    return RawEvents(place=place, raw=open_raw_files(place, below=(f"{EVENTS}/*/*",), access=access, cache=cache))
 
 
 def lies_by_days(place: str) -> bool:
@@ -81,7 +91,7 @@ def lies_by_days(place: str) -> bool:
     return place.startswith("s3://") or any((local_path(place) / EVENTS).glob("dt=*"))
 
 
-def before(files: list[RawFile], as_of: int | None) -> list[RawFile]:
+def before(files: list[EventFile], as_of: int | None) -> list[EventFile]:
     """The files that can hold events before `as_of` (ms), and those beside the events."""
     if as_of is None:
         return files
@@ -94,103 +104,11 @@ def day_of(ts: int) -> str:
     return datetime.fromtimestamp(ts // DAY_MS * (DAY_MS // 1000), UTC).date().isoformat()
 
 
-class FolderRawEvents:
-    """Raw events in a local folder."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def files(self) -> list[RawFile]:
-        if not self.root.is_dir():
-            return []
-        listed = []
-        for path in (*self.root.iterdir(), *(self.root / EVENTS).glob("*/*")):
-            if path.is_file():
-                facts = path.stat()
-                name = path.relative_to(self.root).as_posix()
-                listed.append(_raw_file(name, facts.st_size, str(facts.st_mtime_ns), self.root))
-        return sorted((one for one in listed if one), key=lambda one: one.name)
-
-    def fetch(self, files: list[RawFile], folder: Path) -> None:
-        for file in files:
-            target = folder / file.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(self.root / file.name, target)
-
-    def upload(self, source: Path, name: str) -> bool:
-        target = self.root / name
-        if target.is_file() and FileMark.of(source).is_that_of(target):
-            return False
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staged = target.with_name(f".{target.name}.new")
-        shutil.copy(source, staged)
-        staged.replace(target)
-        return True
-
-
-class S3RawEvents:
-    """Raw events in a bucket; `cache` keeps fetched files, so that a fetch that was interrupted goes on."""
-
-    def __init__(self, bucket: Bucket, cache: Path | None) -> None:
-        self._bucket = bucket
-        place = f"{bucket.access.endpoint or 'aws'} {bucket.bucket} {bucket.prefix}"
-        self._cache = cache and Path(cache) / "events" / hashlib.sha256(place.encode()).hexdigest()[:12]
-
-    def files(self) -> list[RawFile]:
-        stored, _ = self._bucket.stored()
-        listed = [_raw_file(one.key, one.size, one.etag, self._bucket.uri("")) for one in stored]
-        return [one for one in listed if one]
-
-    def fetch(self, files: list[RawFile], folder: Path) -> None:
-        cache = self._cache or folder / ".fetched"
-        cache.mkdir(parents=True, exist_ok=True)
-        kept = {file.name: cache / hashlib.sha256(f"{file.name} {file.mark}".encode()).hexdigest() for file in files}
-        by_name = {file.name: file for file in files}
-        with locked(cache):
-            side_by_side(lambda name: self._fetch(by_name[name], kept[name]), kept)
-            for name, path in kept.items():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                _link(path, folder / name)
-            for old in set(cache.iterdir()) - set(kept.values()):
-                old.unlink()
-        if self._cache is None:
-            shutil.rmtree(cache)
-
-    def upload(self, source: Path, name: str) -> bool:
-        mark = FileMark.of(source)
-        there, _ = self._bucket.stored(name, most=1)
-        same = there and there[0].key == name and there[0].size == mark.size
-        if same and self._bucket.metadata(name).get(SHA256) == mark.sha256:
-            return False
-        self._bucket.upload(source, name, {SHA256: mark.sha256})
-        return True
-
-    def _fetch(self, file: RawFile, target: Path) -> None:
-        if target.is_file():
-            return
-        partial = target.with_suffix(".partial")
-        sha256 = self._bucket.metadata(file.name).get(SHA256)
-        for _ in range(2):
-            self._bucket.download(file.name, partial, file.size)
-            found = FileMark.of(partial)
-            if found == FileMark(size=file.size, sha256=sha256 or found.sha256):
-                partial.replace(target)
-                return
-            partial.unlink()
-        raise DataError(
-            "the file is not what was uploaded: it is damaged, or was replaced meanwhile",
-            where=self._bucket.uri(file.name),
-            remedy="Run the step again, and if that does not help, upload the day again",
-        )
-
-
-def _raw_file(name: str, size: int, mark: str, root: object) -> RawFile | None:
-    """A listed file, None for one that is no part of the layout."""
-    parts = name.split("/")
-    if any(part.startswith(".") for part in parts) or not parts[-1]:
-        return None
+def _event_file(file: RawFile, place: str) -> EventFile | None:
+    """A file of the layout, None for one that is no part of it."""
+    parts = file.name.split("/")
     if len(parts) == 1:
-        return RawFile(name=name, size=size, mark=mark, day=None) if name.startswith(BESIDE) else None
+        return EventFile(**asdict(file), day=None) if file.name.startswith(BESIDE) else None
     if parts[0] != EVENTS or len(parts) != 3:
         return None
     label, _, day = parts[1].partition("=")
@@ -198,14 +116,6 @@ def _raw_file(name: str, size: int, mark: str, root: object) -> RawFile | None:
         if label != "dt" or date.fromisoformat(day).isoformat() != day:
             raise ValueError
     except ValueError as error:
-        raise DataError(
-            f"{parts[1]!r} names no day", where=f"{root}".rstrip("/") + f"/{EVENTS}", remedy="Name it dt=YYYY-MM-DD"
-        ) from error
-    return RawFile(name=name, size=size, mark=mark, day=day)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copy(source, target)
+        where = place.rstrip("/") + f"/{EVENTS}"
+        raise DataError(f"{parts[1]!r} names no day", where=where, remedy="Name it dt=YYYY-MM-DD") from error
+    return EventFile(**asdict(file), day=day)

@@ -7,6 +7,7 @@ import gzip
 import shutil
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 DATA_SUFFIXES = CSV_SUFFIXES + PARQUET_SUFFIXES + JSON_SUFFIXES
 PACKED_SUFFIXES = (".gz", ".zip")
+WORKBOOK_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+WORKBOOK_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""The first bytes of a workbook; the former are those of a zip, too."""
 EVENTS = "events"
 UNPACK_AGAIN = "Copy or download it again; a transfer that stopped halfway looks like this."
 
@@ -46,6 +50,19 @@ def locate(source: Path, work: Path) -> Source:
     return Source(events=(source,), name=str(source)) if folder is None else _locate_in(folder, str(source))
 
 
+def first_byte(path: Path) -> bytes:
+    """The first byte of a file, none of an empty one; `DataError` when the file may not be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(1)
+    except OSError as error:
+        raise DataError(
+            f"the file cannot be read ({error.strerror})",
+            where=str(path),
+            remedy="Close the program that has it open, or allow reading it.",
+        ) from error
+
+
 def source_folder(source: Path, work: Path) -> Path | None:
     """The folder that a source is, a zip of several files unpacked into `work`; None for one file."""
     if not source.exists():
@@ -59,14 +76,21 @@ def source_folder(source: Path, work: Path) -> Path | None:
 def files_by_stem(folder: Path, shown: str) -> dict[str, Path]:
     """The data files of a folder by their names without `.csv.gz` and the like, in order; `DataError` when two files
     have one name."""
-    by_stem: dict[str, Path] = {}
-    for path in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
-        stem = _stem(path)
+    names = (path.name for path in folder.iterdir() if path.is_file())
+    return {stem: folder / name for stem, name in names_by_stem(names, shown).items()}
+
+
+def names_by_stem(names: Iterable[str], shown: str) -> dict[str, str]:
+    """As `files_by_stem`, of files that need not be here."""
+    by_stem: dict[str, str] = {}
+    for name in sorted(name for name in names if not name.startswith(".")):
+        stem = stem_of(name)
         if stem in by_stem:
-            names = f"{by_stem[stem].name}, {path.name}"
-            raise DataError(f"{stem} is there more than once ({names})", where=shown, remedy="Keep one of them.")
+            raise DataError(
+                f"{stem} is there more than once ({by_stem[stem]}, {name})", where=shown, remedy="Keep one of them."
+            )
         if stem:
-            by_stem[stem] = path
+            by_stem[stem] = name
     return by_stem
 
 
@@ -106,11 +130,16 @@ def day_files(folder: Path) -> list[Path]:
 
 
 def unpack(path: Path, work: Path) -> DataFile:
-    """The file as plain csv, parquet or json, judged by its first bytes and its name. `DataError` for a damaged one."""
+    """The file as plain csv, parquet or json, judged by its first bytes and its name. `DataError` for a damaged
+    one, and for a workbook."""
     with path.open("rb") as file:
         magic = file.read(4)
     if not magic:
         raise DataError("the file is empty", where=str(path), remedy="Export the log again.")
+    if magic in WORKBOOK_MARKS and path.suffix.lower() in WORKBOOK_SUFFIXES:
+        raise DataError(
+            "a workbook is read as a file of sales only", where=str(path), remedy="Save its sheet as .csv (UTF-8)."
+        )
     if magic[:2] == b"\x1f\x8b":
         return _plain(_gunzip(path, work), str(path), path.name.removesuffix(".gz"))
     if magic[:2] == b"PK" or path.suffix == ".zip":
@@ -179,16 +208,14 @@ def _unzip_all(path: Path, members: list[zipfile.ZipInfo], folder: Path) -> Path
 
 def _is_data(path: Path) -> bool:
     hidden = path.name.startswith(".") or "__MACOSX" in path.parts
-    return not hidden and _stem(path) != ""
+    return not hidden and stem_of(path.name) != ""
 
 
-def _stem(path: Path) -> str:
+def stem_of(name: str) -> str:
     """`events` of events.csv, events.csv.gz, events.zip; empty for a file that holds no data."""
-    name = path.name
+    path = Path(name)
     packed = path.suffix.lower() in PACKED_SUFFIXES
-    if packed:
-        name = name[: -len(path.suffix)]
-    inner = Path(name)
+    inner = path.with_suffix("") if packed else path
     if inner.suffix.lower() in DATA_SUFFIXES:
-        return inner.name[: -len(inner.suffix)]
-    return name if packed else ""
+        return inner.stem
+    return inner.name if packed else ""

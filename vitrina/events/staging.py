@@ -6,6 +6,7 @@ Plain DuckDB SQL, because Ibis cannot say how a CSV file is read; everything aft
 from __future__ import annotations
 
 import csv
+import glob
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +17,16 @@ import duckdb
 from vitrina.engine import LocalEngine
 from vitrina.errors import DataError
 from vitrina.events.schema import MAX_ID_BYTES
-from vitrina.events.sources import DataFile
+from vitrina.events.sources import UNPACK_AGAIN, DataFile
 
 DELIMITERS = (",", ";", "\t", "|")
 MOST_REJECTS = 1_000_000
+LAST_BYTES = 1 << 20
+BLANK = " \t\r\n\0\x1a" + "".join(DELIMITERS)
 SAVE_AS_UTF8 = "Save the file as UTF-8."
+TOO_FEW = "too few columns"
 BROKEN = {
-    "MISSING COLUMNS": "too few columns",
+    "MISSING COLUMNS": TOO_FEW,
     "TOO MANY COLUMNS": "too many columns",
     "UNQUOTED VALUE": "a quote that does not close",
     "INVALID ENCODING": "not UTF-8",
@@ -42,13 +46,15 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class RawTable:
-    """A file as something that SQL can select from; `header` gives SQL for every column by its own name."""
+    """A file as something that SQL can select from; `header` gives SQL for every column by its own name. `delimiter` is
+    that of a csv file."""
 
     file: DataFile
     rows: str
     columns: Mapping[str, Column]
     first_row: int
     header: Mapping[str, str]
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +145,7 @@ def stage(
         raise _unreadable(table.file, error) from error
     finally:
         _drop_rejects(connection)
-    count = connection.execute(f"SELECT count(*) FROM {quoted(target)}").fetchall()[0][0]  # noqa: S608
+    count = connection.execute(f"SELECT count(*) FROM {read_from(target)}").fetchall()[0][0]  # noqa: S608
     staged = Staged(
         name=table.file.name, path=target, rows=count, broken=broken, first_row=table.first_row, offset=offset
     )
@@ -153,9 +159,36 @@ def stage(
     return staged
 
 
+def refuse_cut_off(table: RawTable, staged: Staged) -> None:
+    """`DataError` when the last line of a csv file has too few columns and no line end: the file was cut there, and
+    nobody knows how much of it is lost. A whole last line without a line end is as good as any; one that is blank, or
+    has one column alone, is a broken line as elsewhere: programs end a file so, with a footer or a mark."""
+    if table.delimiter is None or not staged.broken or staged.broken[-1][1] != TOO_FEW:
+        return
+    row, reason, text = staged.broken[-1]
+    if table.delimiter not in text or not text.strip(BLANK):
+        return
+    path = table.file.path
+    with path.open("rb") as raw:
+        raw.seek(max(0, path.stat().st_size - LAST_BYTES))
+        end = raw.read()
+    last = end.replace(b"\r", b"\n").rpartition(b"\n")[2]
+    if last and last.decode(errors="replace").strip() == text.strip():
+        raise DataError(
+            f"{reason} in the last line, which has no end ({text.strip()[:80]!r})",
+            where=f"{staged.name}, row {row}",
+            remedy=UNPACK_AGAIN,
+        )
+
+
 def quoted(path: Path | str) -> str:
     """A path as an SQL string."""
     return "'" + str(path).replace("'", "''") + "'"
+
+
+def read_from(path: Path | str) -> str:
+    """The path of one file to read as an SQL string; without it DuckDB takes some letters for a pattern."""
+    return quoted(glob.escape(str(path)))
 
 
 def named(column: str) -> str:
@@ -193,16 +226,16 @@ def _open_csv(file: DataFile, wanted: Mapping[str, str], remedy: str) -> RawTabl
     _require(header, wanted, f"{file.name}, row 1", remedy)
     names = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(header)))
     rows = (
-        f"read_csv({quoted(file.path)}, auto_detect=false, header=true, delim='{mark}', quote='\"', escape='\"', "
+        f"read_csv({read_from(file.path)}, auto_detect=false, header=true, delim='{mark}', quote='\"', escape='\"', "
         f"columns={{{names}}}, store_rejects=true, rejects_limit={MOST_REJECTS})"
     )
     columns = {role: _text_column(f"c{header.index(name)}") for role, name in wanted.items()}
     every = {name: f"c{index}" for index, name in enumerate(header)}
-    return RawTable(file=file, rows=rows, columns=columns, first_row=2, header=every)
+    return RawTable(file=file, rows=rows, columns=columns, first_row=2, header=every, delimiter=mark)
 
 
 def _open_parquet(file: DataFile, engine: LocalEngine, wanted: Mapping[str, str], remedy: str) -> RawTable:
-    rows = f"read_parquet({quoted(file.path)})"
+    rows = f"read_parquet({read_from(file.path)})"
     try:
         described = engine.duckdb.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()  # noqa: S608 - the path is quoted
     except duckdb.Error as error:
@@ -233,7 +266,7 @@ def _open_json(file: DataFile, engine: LocalEngine, wanted: Mapping[str, str], r
         array = raw.read(1 << 16).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
     reader = "read_json_objects" if array else "read_ndjson_objects"
     options = "format='array'" if array else "ignore_errors=true"
-    rows = f"{reader}({quoted(file.path)}, {options})"
+    rows = f"{reader}({read_from(file.path)}, {options})"
     keys = f"SELECT DISTINCT unnest(json_keys(json)) FROM (SELECT json FROM {rows} LIMIT 1000)"  # noqa: S608
     try:
         found = sorted(str(name) for (name,) in engine.duckdb.execute(keys).fetchall())

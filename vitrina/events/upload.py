@@ -16,7 +16,7 @@ from vitrina.events.raw_events import COLUMNS_FILE, Listing, RawEvents, day_of
 from vitrina.events.readers import event_columns
 from vitrina.events.schema import DAY_MS, KIND_NAMES
 from vitrina.events.sources import EVENTS, locate, unpack
-from vitrina.events.staging import Staged, StagedFiles, named, open_table, quoted, stage
+from vitrina.events.staging import Staged, StagedFiles, named, open_table, quoted, read_from, stage
 from vitrina.events.validation import judge, times
 
 DAY_FILE = "events.parquet"
@@ -89,7 +89,7 @@ def _by_days(
     kept = raw.select("n", *(f"raw_{place}" for place in range(len(header))), day=ts // DAY_MS)
     kept = kept.mutate(day=kept.day.fill_null(kept.day.min()))
     engine.write_parquet(kept, work / "days.parquet", order_by=["day", "n"])
-    rows = quoted(work / "days.parquet")
+    rows = read_from(work / "days.parquet")
     names = ", ".join(f"raw_{place} AS {named(column)}" for place, column in enumerate(header))
     found: dict[str, Path] = {}
     for (day,) in engine.duckdb.execute(f"SELECT DISTINCT day FROM {rows} ORDER BY day").fetchall():  # noqa: S608
