@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pytest
 
 from vitrina.engine import LocalEngine
-from vitrina.events.panel import NO_DATE, NO_LEVEL, Panel
-from vitrina.events.panel_columns import PRODUCTS, PROFILE
-from vitrina.events.synthetic_panel import PanelSpec, generate_panel
+from vitrina.events.panels.columns import PRODUCTS, PROFILE
+from vitrina.events.panels.panel import NO_DATE, NO_LEVEL, Panel
+from vitrina.events.synthetic_panels.generator import PanelSpec, generate_panel
 from vitrina.features.panel_context import ProductContext
 from vitrina.features.panel_features import (
     HISTORY_FEATURES,
@@ -21,7 +21,7 @@ from vitrina.features.panel_features import (
     pair_features,
     panel_inputs,
 )
-from vitrina.features.panel_history import client_lags, history_lags, product_matrix
+from vitrina.features.panel_history import client_lags, product_matrix
 from vitrina.features.panel_labels import acquisitions
 from vitrina.features.panel_profile import ProfileEncoding, Value
 
@@ -44,7 +44,7 @@ def encoding(panel: Panel) -> ProfileEncoding:
 @pytest.fixture(scope="module")
 def context(panel: Panel) -> ProductContext:
     labels = acquisitions(panel)
-    return ProductContext.fit(history_lags(panel, labels.rows), labels.taken, labels.judged)
+    return ProductContext.fit(panel.month[labels.rows], panel.owned[labels.rows], labels.taken, labels.judged)
 
 
 def all_pairs(inputs: PanelInputs, context: ProductContext) -> npt.NDArray[np.float32]:
@@ -137,9 +137,7 @@ def test_the_context_finds_planted_portfolios_and_seasons() -> None:
     # Product 5 comes 4 times as often to owners of product 1, and 3 times as often in March; product 0 says nothing.
     chance = 0.02 * np.where(owned & 2, 4, 1) * np.where(offset == 1, 3, 1)
     taken = np.where(rng.random(rows) < chance, 1 << 5, 0).astype(np.uint32)
-    past = client_lags(month, 0).take(np.zeros(rows, np.int64))
-    past = past._replace(owned=owned, month=(month + offset).astype(np.int32))
-    found = ProductContext.fit(past, taken, np.full(rows, 0xFFFFFF, np.uint32))
+    found = ProductContext.fit((month + offset).astype(np.int32), owned, taken, np.full(rows, 0xFFFFFF, np.uint32))
     assert found.owned[1, 5] == pytest.approx(np.log(4), abs=0.15)
     assert found.owned[0, 5] == pytest.approx(0, abs=0.15)
     assert found.season[2, 5] - found.season[1, 5] == pytest.approx(np.log(3), abs=0.2)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from vitrina.errors import RequestError
-from vitrina.events.panel import Panel
-from vitrina.events.panel_columns import ALL_KNOWN
-from vitrina.events.panel_report import PANEL, PanelReport
+from vitrina.events.panels.columns import ALL_KNOWN
+from vitrina.events.panels.panel import Panel
 from vitrina.features.panel_history import LAGS, NEVER, client_lags, history_lags, product_matrix
 from vitrina.features.panel_labels import acquisitions
 
@@ -19,11 +18,6 @@ Life = list[tuple[int, int, int]]  # months after START, owned, known
 def panel_of(lives: dict[int, Life]) -> Panel:
     rows = [(number, START + at, owned, known) for number in sorted(lives) for at, owned, known in lives[number]]
     customer, month, owned, known = (np.array(column) for column in zip(*rows, strict=True))
-    report = PanelReport(
-        source="", file="", form=PANEL, rows_in=len(rows), rows_out=len(rows), customers=len(lives),
-        first_month=int(month.min()), last_month=int(month.max()), months={}, empty={}, unknown={}, owned={},
-        missing=(), notes=(),
-    )  # fmt: skip
     return Panel(
         customer=customer.astype(np.int64),
         month=month.astype(np.int32),
@@ -32,7 +26,6 @@ def panel_of(lives: dict[int, Life]) -> Panel:
         profile={},
         levels={},
         indptr=np.concatenate([[0], np.cumsum([len(lives[number]) for number in sorted(lives)])]).astype(np.int64),
-        report=report,
     )
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from vitrina.events.panel_columns import PRODUCTS
-from vitrina.features.panel_history import Masks, PanelHistory, product_matrix
+from vitrina.events.panels.columns import PRODUCTS
+from vitrina.features.panel_history import Masks, product_matrix, product_rows
 
 YEAR: Final = 12
 _PRIOR_TAKEN: Final = 0.5
@@ -28,32 +28,39 @@ class ProductContext(NamedTuple):
     season: Table
 
     @classmethod
-    def fit(cls, past: PanelHistory, taken: Masks, judged: Masks, *, ridge: float = 4.0, shrink: float = 10.0) -> Self:
-        """From rows and what they were followed by, (rows,) each.
+    def fit(
+        cls,
+        month: npt.NDArray[np.int32],
+        owned: Masks,
+        taken: Masks,
+        judged: Masks,
+        *,
+        ridge: float = 4.0,
+        shrink: float = 10.0,
+    ) -> Self:
+        """From months of rows, what was owned in them, and what they were followed by, (rows,) each.
 
         Logistic regression on the owned products by Newton's method over the distinct portfolios, with the penalty
         `ridge / 2 * sum(owned ** 2)`; seasons are shrunk as if `shrink` acquisitions at the usual rate had been seen.
         """
-        free = product_matrix(judged & ~past.owned)
-        got = product_matrix(taken)
-        masks, at = np.unique(past.owned, return_inverse=True)
+        masks, portfolio = np.unique(owned, return_inverse=True)
+        at = np.asarray(portfolio * YEAR + (month + 1) % YEAR, np.int32)  # a cell is a portfolio in a season
         design = np.hstack([np.ones((len(masks), 1)), product_matrix(masks)])  # (portfolios, 25)
         n = len(PRODUCTS)
-        prior, start, owned = np.zeros(n), np.zeros(n), np.zeros((n, n))
-        seasons = (past.month + 1) % YEAR
+        prior, start, weight = np.zeros(n), np.zeros(n), np.zeros((n, n))
         expected, found = np.zeros((YEAR, n)), np.zeros((YEAR, n))
+        free = judged & ~owned
         for product in range(n):
-            chances = np.bincount(at, weights=free[:, product], minlength=len(masks))
-            positives = np.bincount(at, weights=got[:, product], minlength=len(masks))
+            chances, positives = (_cells(at, mask, product, len(masks)) for mask in (free, taken))
             prior[product] = log_odds(positives.sum(), chances.sum())
-            weights = _newton(design, chances.astype(float), positives.astype(float), prior[product], ridge)
-            start[product], owned[:, product] = weights[0], weights[1:]
+            weights = _newton(design, chances.sum(axis=1), positives.sum(axis=1), prior[product], ridge)
+            start[product], weight[:, product] = weights[0], weights[1:]
             chance = 1 / (1 + np.exp(-(design @ weights)))
-            expected[:, product] = np.bincount(seasons, weights=free[:, product] * chance[at], minlength=YEAR)
-            found[:, product] = np.bincount(seasons, weights=got[:, product], minlength=YEAR)
+            expected[:, product] = chance @ chances
+            found[:, product] = positives.sum(axis=0)
         season = np.log((found + shrink) / (expected + shrink))
-        season[np.bincount(seasons, minlength=YEAR) == 0] = np.nan
-        return cls(*(np.asarray(table, np.float32) for table in (prior, start, owned, season)))
+        season[np.bincount((month + 1) % YEAR, minlength=YEAR) == 0] = np.nan
+        return cls(*(np.asarray(table, np.float32) for table in (prior, start, weight, season)))
 
     def as_json(self) -> dict[str, Any]:
         """Lists of numbers; a season without rows is null."""
@@ -70,6 +77,12 @@ class ProductContext(NamedTuple):
 def log_odds(taken: float, chances: float) -> float:
     """Of a rate, with half an acquisition more and half a refusal more than were seen."""
     return float(np.log((taken + _PRIOR_TAKEN) / (chances - taken + _PRIOR_TAKEN)))
+
+
+def _cells(at: npt.NDArray[np.int32], mask: Masks, product: int, portfolios: int) -> npt.NDArray[np.float64]:
+    """Rows with the product's bit set, counted in each cell, (portfolios, 12)."""
+    counts = np.bincount(at[product_rows(mask, product)], minlength=portfolios * YEAR)
+    return counts.reshape(portfolios, YEAR).astype(np.float64)
 
 
 def _newton(

@@ -11,8 +11,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from vitrina.events.panel import Panel
-from vitrina.events.panel_columns import PRODUCTS
+from vitrina.events.panels.columns import PRODUCTS
+from vitrina.events.panels.panel import Panel
 from vitrina.features.panel_context import YEAR, ProductContext
 from vitrina.features.panel_history import LAGS, NEVER, PanelHistory, history_lags
 from vitrina.features.panel_profile import PROFILE_NAMES, ProfileEncoding

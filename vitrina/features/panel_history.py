@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vitrina.errors import RequestError
-from vitrina.events.panel import Panel
-from vitrina.events.panel_columns import ALL_KNOWN, PRODUCTS, month_text
+from vitrina.events.panels.columns import ALL_KNOWN, PRODUCTS, month_text
+from vitrina.events.panels.panel import Panel
 
 LAGS: Final = (1, 2, 3, 4, 5, 6, 12)
 """Months back of the portfolios kept."""
@@ -94,6 +94,16 @@ def client_lags(
 def product_matrix(masks: Masks) -> npt.NDArray[np.bool_]:
     """bool (rows, 24) of masks (rows,): whether bit p is set."""
     return ((masks[:, None] >> _BITS) & 1).astype(bool)
+
+
+def product_rows(masks: Masks, product: int) -> npt.NDArray[np.int64]:
+    """Places in masks (rows,) at which the product's bit is set, ascending."""
+    return np.flatnonzero(masks & np.uint32(1 << product))
+
+
+def product_counts(masks: Masks) -> npt.NDArray[np.int64]:
+    """int64 (24,) in how many of the masks (rows,) each bit is set."""
+    return np.array([np.count_nonzero(masks & np.uint32(1 << product)) for product in range(len(PRODUCTS))], np.int64)
 
 
 def _history(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vitrina.events.panel import Panel
+from vitrina.events.panels.panel import Panel
 
 
 class Acquisitions(NamedTuple):

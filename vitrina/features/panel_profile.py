@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
 from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from vitrina.events.panel import NO_DATE, NO_LEVEL, Panel
-from vitrina.events.panel_columns import PROFILE
+from vitrina.events.panels.columns import PROFILE, month_of
+from vitrina.events.panels.panel import NO_DATE, NO_LEVEL, Panel
 
 PROFILE_NAMES: Final = tuple(column.name for column in PROFILE)
 
 _EPOCH: Final = 1970 * 12
+_UNIX: Final = date(1970, 1, 1).toordinal()
+_NOTHING: Final[dict[str, float]] = {}
 
 Value = str | float | int | None
 Matrix = npt.NDArray[np.float32]
@@ -46,18 +50,18 @@ class ProfileEncoding:
 
     def encode_client(self, values: Mapping[str, Value], month: int) -> Matrix:
         """float32 (1, 22) of one client by request names; dates are days since 1970, None and absent: not known."""
-        arrays: dict[str, npt.NDArray[Any]] = {}
-        levels: dict[str, tuple[str, ...]] = {}
+        row = []
         for column in PROFILE:
-            value = values.get(column.name)
-            if column.kind == "number":
-                arrays[column.name] = np.array([np.nan if value is None else value], np.float64)
+            value: Any = values.get(column.name)
+            if value is None:
+                row.append(np.nan)
+            elif column.kind == "number":
+                row.append(value)
             elif column.kind == "date":
-                arrays[column.name] = np.array([NO_DATE if value is None else value], np.int32)
+                row.append(month - month_of(date.fromordinal(value + _UNIX)))
             else:
-                arrays[column.name] = np.array([NO_LEVEL if value is None else 0], np.int32)
-                levels[column.name] = (str(value),)
-        return self.encode_columns(arrays, levels, np.array([month], np.int32))
+                row.append(self._ranks.get(column.name, _NOTHING).get(value, np.nan))
+        return np.array([row], np.float32)
 
     def encode_columns(
         self,
@@ -77,7 +81,11 @@ class ProfileEncoding:
                 back = month - values.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) - _EPOCH
                 out[:, place] = np.where(values == NO_DATE, np.nan, back)
             else:
-                known = self.levels.get(column.name, ())
-                ranks = [float(known.index(level)) if level in known else np.nan for level in levels[column.name]]
+                known = self._ranks.get(column.name, _NOTHING)
+                ranks = [known.get(level, np.nan) for level in levels[column.name]]
                 out[:, place] = np.array([*ranks, np.nan], np.float32)[values]  # NO_LEVEL is the last place
         return out
+
+    @cached_property
+    def _ranks(self) -> dict[str, dict[str, float]]:
+        return {name: {level: float(rank) for rank, level in enumerate(levels)} for name, levels in self.levels.items()}

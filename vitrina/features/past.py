@@ -32,6 +32,11 @@ class Past:
     weights: tuple[float, ...] = DEFAULT_WEIGHTS
     half_life: float = field(default=60.0)
 
+    @property
+    def threads(self) -> int:
+        """How many threads matrix work may take."""
+        return self.engine.threads
+
     @cached_property
     def interactions(self) -> sp.csr_array:
         """float32 (users, items): kind weight x decay, summed over the events of the pair; at most LONGEST_PROFILE a
