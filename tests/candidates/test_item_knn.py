@@ -86,6 +86,6 @@ def test_ease_in_the_users_kernel_is_the_textbook_solution(past: Past, user_disc
 
 
 def test_ease_refuses_more_users_than_it_can_solve(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ease, "MOST_USERS", 24)
+    monkeypatch.setattr(ease, "MOST_EQUATIONS", 13)
     with pytest.raises(ConfigError, match="25"):
         EASE().fit(past)

@@ -56,6 +56,17 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
             engine.read_parquet(tmp_path / "broken.parquet")
 
 
+@pytest.mark.parametrize("name", ["ho[1]me", "ho*me", "ho?me", "[!x]", "a]b", "ho{a,b}", "**", "it's"])
+def test_a_path_is_that_path_and_no_pattern(name: str, tmp_path: Path) -> None:
+    with LocalEngine(threads=1) as engine:
+        for number, folder in enumerate((name, "ho1me", "hoXme")):
+            engine.write_parquet(ibis.memtable({"x": [number]}), tmp_path / folder / "x.parquet")
+        for path in (tmp_path / name / "x.parquet", [str(tmp_path / name / "x.parquet")]):
+            assert engine.to_arrow(engine.read_parquet(path))["x"].to_pylist() == [0]
+        with pytest.raises(DataError, match="no such parquet file"):
+            engine.read_parquet(tmp_path / "ho[1]me" / "*.parquet")
+
+
 def test_impossible_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match="thread"):
         LocalEngine(threads=0)

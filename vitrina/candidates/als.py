@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
+from vitrina.candidates.carts import Profiles
 from vitrina.candidates.fold_in import solve_user
 from vitrina.candidates.neighbours import Neighbours
-from vitrina.features.past import Past
 
 Float32 = npt.NDArray[np.float32]
 
@@ -32,6 +33,15 @@ class ItemFactors:
         solve_user(self.factors, self.gram, self.alpha, items, weights, len(items), out)
         return out
 
+    def scores(self, query: sp.csr_array) -> Float32:
+        """float32 (rows, items): the product with the factor of each row, folded in."""
+        folded = np.zeros((query.shape[0], self.factors.shape[1]), np.float32)
+        for row, factor in enumerate(folded):
+            span = slice(*query.indptr[row : row + 2])
+            items, weights = query.indices[span].astype(np.int32), query.data[span]
+            solve_user(self.factors, self.gram, self.alpha, items, weights, len(items), factor)
+        return folded @ self.factors.T
+
 
 @dataclass(frozen=True, kw_only=True)
 class ALS:
@@ -45,16 +55,15 @@ class ALS:
     least_users: int = 2
     seed: int = 7
 
-    def fit(self, past: Past) -> ItemFactors:
+    def fit(self, past: Profiles) -> ItemFactors:
         """Item factors by `implicit`, on the threads of the engine; deterministic for a seed and thread count."""
         profiles = past.profiles
         factors = np.zeros((past.items, self.factors), np.float32)
         if profiles.shape[0]:
             from implicit.cpu.als import AlternatingLeastSquares
-            from scipy.sparse import csr_matrix
             from threadpoolctl import threadpool_limits
 
-            confidence = csr_matrix(profiles, copy=True)
+            confidence = sp.csr_matrix(profiles, copy=True)
             confidence.data = 1.0 + self.alpha * confidence.data
             with threadpool_limits(1, "blas"):  # its own threads call BLAS; BLAS threads below them only get in the way
                 model = AlternatingLeastSquares(
@@ -63,7 +72,7 @@ class ALS:
                     alpha=1.0,
                     iterations=self.iterations,
                     random_state=self.seed,
-                    num_threads=past.engine.threads,
+                    num_threads=past.threads,
                 )
                 model.fit(confidence, show_progress=False)
             shared = np.bincount(confidence.indices, minlength=past.items) >= self.least_users

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from vitrina.candidates.carts import Profiles
 from vitrina.candidates.neighbours import Neighbours, best_products
-from vitrina.features.past import Past
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class ItemKNN:
     user_discount: float = 0.5
     damping: float = 0.0
 
-    def fit(self, past: Past) -> Neighbours:
+    def fit(self, past: Profiles) -> Neighbours:
         """Neighbours over all items from the users with at least two."""
         binary = _binary(past.profiles)
         sizes = np.maximum(np.diff(binary.indptr), 1).astype(np.float32)
@@ -40,7 +40,7 @@ class RP3Beta:
     alpha: float = 0.8
     beta: float = 0.3
 
-    def fit(self, past: Past) -> Neighbours:
+    def fit(self, past: Profiles) -> Neighbours:
         """Neighbours over all items from the users with at least two."""
         binary = _binary(past.profiles)
         sizes = np.maximum(np.diff(binary.indptr), 1).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the service has no scipy
     import scipy.sparse as sp
 
 
@@ -45,6 +46,19 @@ class Neighbours:
         span = slice(self.indptr[item], self.indptr[item + 1])
         return self.items[span], self.weights[span]
 
+    def scores(self, query: sp.csr_array) -> npt.NDArray[np.float32]:
+        """float32 (rows, items): each item's weight summed over the query's rows, times theirs."""
+        import scipy.sparse as sp
+
+        matrix = sp.csr_array((self.weights, self.items, self.indptr), shape=(self.rows, query.shape[1]))
+        return np.asarray((query @ matrix).toarray(), np.float32)
+
+
+def products(left: sp.csr_array, right: sp.csr_array, rows_at_once: int = 4096) -> Iterator[tuple[int, sp.csr_array]]:
+    """left (rows, n) @ right (n, items) in blocks of rows, each with the number of its first row."""
+    for start in range(0, left.shape[0], rows_at_once):
+        yield start, (left[start : start + rows_at_once] @ right).tocsr()
+
 
 def best_products(
     left: sp.csr_array,
@@ -59,28 +73,31 @@ def best_products(
     left (rows, n), right (n, items), both float32; only positive entries are kept. `without` (rows, items): entries
     that it stores are left out; None leaves out the diagonal.
     """
-    rows = left.shape[0]
-    indptr = np.zeros(rows + 1, np.int64)
-    targets, weights = [], []
-    for start in range(0, rows, rows_at_once):
-        block = (left[start : start + rows_at_once] @ right).tocsr()
-        size = block.shape[0]
+    return best_of_blocks(products(left, right, rows_at_once), keep=keep, without=without)
+
+
+def best_of_blocks(
+    blocks: Iterable[tuple[int, sp.csr_array]], *, keep: int, without: sp.csr_array | None = None
+) -> Neighbours:
+    """The same of blocks (number of the first row, csr (rows of the block, items)) that follow each other."""
+    lengths, targets, weights = [np.zeros(1, np.int64)], [np.empty(0, np.int32)], [np.empty(0, np.float32)]
+    for start, block in blocks:
+        size, width = block.shape
         if without is None:
             barred_indptr = np.arange(size + 1, dtype=np.int64)
             barred = np.arange(start, start + size, dtype=np.int32)
         else:
             part = without[start : start + size]
             barred_indptr, barred = part.indptr.astype(np.int64), part.indices.astype(np.int32)
-        lengths, block_items, block_weights = _best_of_rows(
-            block.indptr, block.indices, block.data, barred_indptr, barred, right.shape[1], keep
+        found, block_items, block_weights = _best_of_rows(
+            block.indptr, block.indices, block.data, barred_indptr, barred, width, keep
         )
-        indptr[start + 1 : start + 1 + size] = lengths
+        lengths.append(found)
         targets.append(block_items)
         weights.append(block_weights)
-    np.cumsum(indptr, out=indptr)
-    if not targets:
-        return Neighbours(indptr=indptr, items=np.empty(0, np.int32), weights=np.empty(0, np.float32))
-    return Neighbours(indptr=indptr, items=np.concatenate(targets), weights=np.concatenate(weights))
+    return Neighbours(
+        indptr=np.cumsum(np.concatenate(lengths)), items=np.concatenate(targets), weights=np.concatenate(weights)
+    )
 
 
 @numba.njit(cache=True)

@@ -94,9 +94,10 @@ class LocalEngine:
         return connection
 
     def read_parquet(self, path: Path | str | Sequence[Path | str]) -> ir.Table:
-        """A lazy table over one parquet file, a glob, or several files of one schema. `DataError` when none exists."""
+        """A lazy table over one parquet file or several of one schema, whatever letters are in their paths. `DataError`
+        when one does not exist."""
         paths = [str(path)] if isinstance(path, str | Path) else [str(part) for part in path]
-        missing = [one for one in paths if not _exists(one)]
+        missing = [one for one in paths if not Path(one).is_file()]
         if missing or not paths:
             raise DataError(
                 "there is no such parquet file",
@@ -106,7 +107,7 @@ class LocalEngine:
         try:
             with warnings.catch_warnings():  # ibis 12 reads the schema with a method that duckdb 2 calls deprecated
                 warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)
-                return self.backend.read_parquet(paths)
+                return self.backend.read_parquet([glob.escape(one) for one in paths])
         except duckdb.Error as error:
             raise DataError(
                 f"this is not a readable parquet file ({error})",
@@ -131,7 +132,3 @@ class LocalEngine:
     def to_arrow(self, expr: ir.Table) -> pa.Table:
         """Runs `expr` and returns its rows in memory."""
         return self.backend.to_pyarrow(expr)
-
-
-def _exists(path: str) -> bool:
-    return bool(glob.glob(path)) if glob.has_magic(path) else Path(path).is_file()  # noqa: PTH207 - the root may be absolute

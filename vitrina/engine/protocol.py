@@ -19,7 +19,7 @@ class Engine(Protocol):
         ...
 
     def read_parquet(self, path: Path | str | Sequence[Path | str]) -> ir.Table:
-        """A lazy table over one parquet file, a glob, or several files of one schema. `DataError` when none exists."""
+        """A lazy table over one parquet file or several of one schema. `DataError` when one does not exist."""
         ...
 
     def write_parquet(self, expr: ir.Table, path: Path | str, *, order_by: str | Sequence[str] = ()) -> None:
