@@ -13,9 +13,9 @@ import pytest
 
 from vitrina.engine import LocalEngine
 from vitrina.errors import ConfigError
-from vitrina.events.panel import NO_DATE, Panel
-from vitrina.events.panel_columns import PRODUCTS, PROFILE
-from vitrina.events.synthetic_panel import PanelSpec, generate_panel
+from vitrina.events.panels.columns import PRODUCTS, PROFILE
+from vitrina.events.panels.panel import NO_DATE, Panel
+from vitrina.events.synthetic_panels.generator import PanelSpec, generate_panel
 from vitrina.features.panel_history import product_matrix
 from vitrina.features.panel_labels import acquisitions
 from vitrina.features.panel_profile import ProfileEncoding
@@ -68,8 +68,8 @@ def test_the_pipeline_and_the_service_agree(
 
 
 def test_a_product_nobody_took_has_a_small_chance(fitted: FittedMultiOutput) -> None:
-    rest = sorted(set(range(len(PRODUCTS))) - set(fitted.learned))
-    assert rest and set(fitted.trees) == set(fitted.cbm) == set(fitted.learned)
+    rest = sorted(set(range(len(PRODUCTS))) - set(fitted.learned.tolist()))
+    assert rest and len(fitted.trees.spans) == len(fitted.learned) and sorted(fitted.cbm) == fitted.learned.tolist()
     assert (fitted.start[rest] < -9).all()
 
 
@@ -98,7 +98,7 @@ def test_validation_rows_calibrate(bank: tuple[PropensityRows, PropensityRows], 
 
 def test_no_acquisition_is_refused(bank: tuple[PropensityRows, PropensityRows]) -> None:
     with pytest.raises(ConfigError, match="no product is taken"):
-        QUICK.fit(bank[0]._replace(taken=np.zeros_like(bank[0].taken)))
+        QUICK.fit(replace(bank[0], taken=np.zeros_like(bank[0].taken)))
 
 
 def test_preprocessing_is_the_same_without_scikit_learn(
@@ -165,3 +165,33 @@ def test_a_row_without_its_month_is_refused(fitted: FittedMultiOutput, encoding:
     frame = pd.DataFrame({"fetch_date": ["28-01-2016", "soon"]})
     with pytest.raises(ValueError, match="fetch_date: 'soon' in row 1 is no date"):
         fitted.whole_pipeline(encoding).predict(frame)
+
+
+def test_buyers_are_kept_and_weighted_back(bank: tuple[PropensityRows, PropensityRows]) -> None:
+    train, valid = bank
+    buyers = int((train.taken > 0).sum())
+    small = replace(QUICK, rows_at_most=3 * buyers).fit(train)
+    whole = replace(QUICK, rows_at_most=None).fit(train)
+    found, expected = (np.where(valid.open, model.probabilities(valid.inputs), 0).sum() for model in (small, whole))
+    assert small.learned.tolist() == whole.learned.tolist()
+    assert found == pytest.approx(expected, rel=0.1)
+    assert found == pytest.approx(valid.labels.sum(), rel=0.25)
+
+
+@pytest.mark.parametrize("others", [0, 3, 40])
+def test_it_learns_where_nearly_every_row_is_an_acquisition(
+    bank: tuple[PropensityRows, PropensityRows], others: int
+) -> None:
+    train = bank[0]
+    bought = train.taken > 0
+    mostly = train.take(np.sort(np.concatenate([np.flatnonzero(bought), np.flatnonzero(~bought)[:others]])))
+    few = replace(QUICK, rows_at_most=len(mostly) - 60)
+    some, weights = few._some(mostly)
+    assert len(np.unique(some.places)) == few.rows_at_most == len(weights)
+    assert weights.sum() == pytest.approx(len(mostly)), "every row is stood for"
+    assert weights[some.taken == 0].tolist() == [1.0] * others, "the others are so few that all are kept"
+    found, expected = (
+        np.where(mostly.open, model.fit(mostly).probabilities(mostly.inputs), 0).sum(axis=0)
+        for model in (few, replace(QUICK, rows_at_most=None))
+    )
+    assert found.sum() == pytest.approx(expected.sum(), rel=0.1)

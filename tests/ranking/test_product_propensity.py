@@ -12,9 +12,9 @@ from catboost import CatBoost, Pool
 
 from vitrina.engine import LocalEngine
 from vitrina.errors import ConfigError
-from vitrina.events.panel import Panel
-from vitrina.events.panel_columns import PRODUCTS
-from vitrina.events.synthetic_panel import PanelSpec, generate_panel
+from vitrina.events.panels.columns import PRODUCTS
+from vitrina.events.panels.panel import Panel
+from vitrina.events.synthetic_panels.generator import PanelSpec, generate_panel
 from vitrina.features.panel_features import HISTORY_FEATURES, PANEL_FEATURES, pair_features
 from vitrina.features.panel_history import product_matrix
 from vitrina.features.panel_labels import acquisitions
@@ -144,7 +144,7 @@ def test_without_lags_the_past_changes_nothing(bank: Bank) -> None:
 
 
 def test_pairs_hold_every_acquisition_and_the_wanted_refusals(bank: Bank) -> None:
-    pairs = draw_pairs(bank.train, refusals_each=4.0, at_least=50, seed=1)
+    pairs = draw_pairs(bank.train, at_most=1_000_000, refusals_each=4.0, at_least=50, seed=1)
     labels, free = bank.train.labels, bank.train.open
     np.testing.assert_array_equal(labels[pairs.rows, pairs.products], pairs.taken)
     assert free[pairs.rows, pairs.products].all()

@@ -11,7 +11,7 @@ from catboost import CatBoost, Pool
 
 from vitrina.errors import ModelFormatError
 from vitrina.ranking.regimes import BETWEEN, VISIT
-from vitrina.ranking.trees import NO_TREES, TOGETHER, Trees, by_regime, score_columns, trees_of
+from vitrina.ranking.trees import NO_TREES, TOGETHER, Trees, joined, score_columns, trees_of
 
 FEATURES = 7
 Rows = npt.NDArray[np.float32]
@@ -92,7 +92,7 @@ def test_each_regime_is_scored_by_its_own_trees(tmp_path: Path, rng: np.random.G
     near, far = trained("Logloss", iterations=30), trained("YetiRank", iterations=50, depth=3)
     far.set_scale_and_bias(0.5, 2.0)
     parts = [trees_of(model, tmp_path) for model in (near, far)]
-    forest = by_regime(parts)
+    forest = joined(parts)
     rows = difficult(parts[0], rng)
     for regime, part in ((VISIT, parts[0]), (BETWEEN, parts[1])):
         np.testing.assert_array_equal(scored(forest, rows, regime), scored(part, rows, regime))

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from vitrina.events.panel_columns import PRODUCTS
+from vitrina.events.panels.columns import PRODUCTS
 
 Matrix = npt.NDArray[np.float64]
 _LEAST_SLOPE = 0.2

@@ -19,9 +19,9 @@ from vitrina.features.panel_profile import ProfileEncoding
 from vitrina.ranking.calibration import ProductCalibration
 from vitrina.ranking.panel_frame import FrameSnapshot
 from vitrina.ranking.preprocessing import Preprocessing, snapshot_matrix, steps
-from vitrina.ranking.propensity import Probabilities, without_owned
+from vitrina.ranking.propensity import Probabilities, by_block, without_owned
 from vitrina.ranking.propensity_rows import PropensityRows
-from vitrina.ranking.trees import TOGETHER, Trees, score_columns, trees_of
+from vitrina.ranking.trees import TOGETHER, Trees, joined, score_columns, trees_of
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -30,16 +30,14 @@ _ROOM = 1_024
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedMultiOutput:
-    """`pipeline` takes a snapshot (rows, 46) and gives scikit-learn's list of probabilities, of the products in
-    `learned` (places). The rest serves without scikit-learn: `preprocessing`, `trees` and CatBoost's own bytes `cbm`
-    by place; a product that is not learned has the log odds `start` float64 (24,). `calibration` comes on top."""
+class SnapshotForests:
+    """What serves, without scikit-learn: `preprocessing` makes a snapshot ready for `trees`, which score it for the
+    product learned[i] under the number i; `learned` int64 (products,). Any other product has the log odds `start`
+    float64 (24,). `calibration` comes on top."""
 
-    pipeline: Pipeline
-    learned: tuple[int, ...]
+    learned: npt.NDArray[np.int64]
     preprocessing: Preprocessing
-    trees: Mapping[int, Trees]
-    cbm: Mapping[int, bytes]
+    trees: Trees
     start: npt.NDArray[np.float64]
     calibration: ProductCalibration
 
@@ -50,11 +48,18 @@ class FittedMultiOutput:
     def log_odds(self, inputs: PanelInputs) -> Probabilities:
         """float64 (rows, 24) before calibration, of owned products too."""
         prepared = self.preprocessing.apply(snapshot_matrix(inputs))
-        columns = np.ascontiguousarray(prepared.T, np.float32)
         out = np.tile(self.start, (len(prepared), 1))
-        for product, trees in self.trees.items():
-            _score(trees, columns, out[:, product])
+        _log_odds(self.trees, self.learned, prepared, out)
         return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedMultiOutput(SnapshotForests):
+    """With `pipeline`, which takes a snapshot (rows, 46) and gives scikit-learn's list of probabilities of the learned
+    products, and CatBoost's own bytes `cbm` of each, by place."""
+
+    pipeline: Pipeline
+    cbm: Mapping[int, bytes]
 
     def whole_pipeline(self, encoding: ProfileEncoding) -> Pipeline:
         """`pipeline` behind a step that takes rows as requests hold them (see `FrameSnapshot`)."""
@@ -66,14 +71,15 @@ class FittedMultiOutput:
 
 @dataclass(frozen=True, kw_only=True)
 class MultiOutputPropensity:
-    """Hyper-parameters are CatBoost's own; at most `rows_at_most` rows are learned from (None: all). Products without
-    an acquisition, or with nothing else, are not learned."""
+    """Hyper-parameters are CatBoost's own; at most `rows_at_most` rows are learned from (None: all), up to half of them
+    rows with an acquisition (more where others are too few), weighted as they were drawn. Products without an
+    acquisition, or with nothing else, are not learned."""
 
     iterations: int = 100
     learning_rate: float = 0.1
     depth: int = 6
     border_count: int = 64
-    rows_at_most: int | None = None
+    rows_at_most: int | None = 200_000
     seed: int = 7
     threads: int = 1
 
@@ -83,13 +89,11 @@ class MultiOutputPropensity:
         from sklearn.multioutput import MultiOutputClassifier
         from sklearn.pipeline import Pipeline
 
-        start = np.array(
-            [rate_log_odds(*pair) for pair in zip(train.labels.sum(axis=0), train.open.sum(axis=0), strict=True)]
-        )
-        some = self._some(train)
+        start = np.array([rate_log_odds(*pair) for pair in zip(train.acquisitions(), train.chances(), strict=True)])
+        some, weights = self._some(train)
         labels = some.labels
-        learned = tuple(np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)).tolist())
-        if not learned:
+        learned = np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0))
+        if not len(learned):
             raise ConfigError("no product is taken in the training months: give more of them.")
         params: dict[str, Any] = {
             "iterations": self.iterations,
@@ -103,42 +107,55 @@ class MultiOutputPropensity:
         }
         model = MultiOutputClassifier(CatBoostClassifier(**params))
         pipeline = Pipeline([("preprocessing", steps()), ("model", model)])
-        pipeline.fit(snapshot_matrix(some.inputs), labels[:, learned].astype(np.int64))
-        trees, cbm = {}, {}
+        wanted = labels[:, learned].astype(np.int64)
+        pipeline.fit(snapshot_matrix(some.inputs), wanted, model__sample_weight=weights)
+        trees, cbm = [], {}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "product.cbm"
-            for product, one in zip(learned, pipeline["model"].estimators_, strict=True):
-                trees[product] = trees_of(one, Path(folder))
+            for product, one in zip(learned.tolist(), pipeline["model"].estimators_, strict=True):
+                trees.append(trees_of(one, Path(folder)))
                 one.save_model(str(path))
                 cbm[product] = path.read_bytes()
         fitted = FittedMultiOutput(
             pipeline=pipeline,
             learned=learned,
             preprocessing=Preprocessing.of(pipeline["preprocessing"]),
-            trees=trees,
+            trees=joined(trees),
             cbm=cbm,
             start=start,
             calibration=ProductCalibration.identity(),
         )
         if valid is None:
             return fitted
-        found = ProductCalibration.fit(fitted.log_odds(valid.inputs), valid.labels, valid.open)
+        log_odds = by_block(fitted.log_odds, valid, threads=self.threads)
+        found = ProductCalibration.fit(log_odds, valid.labels, valid.open)
         return replace(fitted, calibration=found)
 
-    def _some(self, train: PropensityRows) -> PropensityRows:
-        if self.rows_at_most is None or len(train.taken) <= self.rows_at_most:
-            return train
-        rng = np.random.default_rng(self.seed)
-        rows = np.sort(rng.choice(len(train.taken), self.rows_at_most, replace=False))
-        return PropensityRows(train.inputs.take(rows), train.taken[rows], train.judged[rows])
+    def _some(self, train: PropensityRows) -> tuple[PropensityRows, npt.NDArray[np.float64]]:
+        """The rows to learn from, and how many of `train` each stands for, (rows,)."""
+        if self.rows_at_most is None or len(train) <= self.rows_at_most:
+            return train, np.ones(len(train))
+        rng, bought = np.random.default_rng(self.seed), train.taken > 0
+        buyers, others = np.flatnonzero(bought), np.flatnonzero(~bought)
+        many = min(len(buyers), max(self.rows_at_most // 2, self.rows_at_most - len(others)))
+        few = self.rows_at_most - many
+        rows = np.concatenate([rng.choice(buyers, many, replace=False), rng.choice(others, few, replace=False)])
+        rows.sort()
+        stand_for = np.where(bought[rows], len(buyers) / max(many, 1), len(others) / max(few, 1))
+        return train.take(rows), stand_for
 
 
 @numba.njit(cache=True, nogil=True)
-def _score(trees, columns, out):  # type: ignore[no-untyped-def]  # compiled
-    leaf = np.empty((TOGETHER, _ROOM), np.uint8)
-    room, scores = np.zeros((len(columns), _ROOM), np.float32), np.empty(_ROOM)
-    for begin in range(0, len(out), _ROOM):
-        count = min(_ROOM, len(out) - begin)
-        room[:, :count] = columns[:, begin : begin + count]
-        score_columns(trees, 0, room, count, leaf, scores)
-        out[begin : begin + count] = scores[:count]
+def _log_odds(trees, learned, prepared, out):  # type: ignore[no-untyped-def]  # compiled
+    room = (min(_ROOM, len(prepared)) + 63) // 64 * 64
+    leaf = np.empty((TOGETHER, room), np.uint8)
+    columns, scores = np.zeros((prepared.shape[1], room), np.float32), np.empty(room)
+    for begin in range(0, len(prepared), room):
+        count = min(room, len(prepared) - begin)
+        for f in range(len(columns)):
+            for r in range(count):
+                columns[f, r] = prepared[begin + r, f]
+        for place in range(len(learned)):
+            score_columns(trees, place, columns, count, leaf, scores)
+            for r in range(count):
+                out[begin + r, learned[place]] = scores[r]

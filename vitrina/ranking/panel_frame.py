@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from vitrina.events.panel import NO_DATE
-from vitrina.events.panel_columns import MONTH_COLUMN, PRODUCTS, PROFILE
+from vitrina.events.panels.columns import MONTH_COLUMN, PRODUCTS, PROFILE
+from vitrina.events.panels.panel import NO_DATE
 from vitrina.features.panel_profile import ProfileEncoding
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ As scikit-learn steps for training, and as plain numbers (JSON) with the same ar
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from vitrina.events.panel_columns import PRODUCTS, PROFILE
+from vitrina.events.panels.columns import PRODUCTS, PROFILE
 from vitrina.features.panel_features import PanelInputs
 from vitrina.features.panel_history import product_matrix
 
@@ -61,11 +62,12 @@ class Preprocessing:
 
     def apply(self, snapshot: Matrix) -> Matrix:
         """float64 (rows, columns) of a snapshot (rows, 46)."""
-        out = np.empty((len(snapshot), len(self.columns)))
-        for at, column in enumerate(self.columns):
-            values = snapshot[:, SNAPSHOT.index(column.name)]
-            values = np.where(np.isnan(values), column.fill, values)
-            out[:, at] = ((log_income(values) if column.log else values) - column.mean) / column.scale
+        table = self._table
+        out = snapshot[:, table.places]
+        np.copyto(out, table.fill, where=np.isnan(out))
+        out[:, table.logs] = log_income(out[:, table.logs])
+        out -= table.mean
+        out /= table.scale
         return out
 
     def as_json(self) -> list[dict[str, Any]]:
@@ -76,6 +78,24 @@ class Preprocessing:
     def from_json(cls, document: list[dict[str, Any]]) -> Self:
         """What `as_json` wrote."""
         return cls(columns=tuple(PreparedColumn(**column) for column in document))
+
+    @cached_property
+    def _table(self) -> _Table:
+        def of(name: str) -> npt.NDArray[Any]:
+            return np.array([getattr(column, name) for column in self.columns])
+
+        places = np.array([SNAPSHOT.index(column.name) for column in self.columns])
+        return _Table(places, of("fill"), np.flatnonzero(of("log")), of("mean"), of("scale"))
+
+
+class _Table(NamedTuple):
+    """The columns side by side: their places in a snapshot, (columns,) each; the places in the output of `logs`."""
+
+    places: npt.NDArray[np.int64]
+    fill: npt.NDArray[np.float64]
+    logs: npt.NDArray[np.int64]
+    mean: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
 
 
 def steps() -> ColumnTransformer:

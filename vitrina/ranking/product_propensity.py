@@ -10,7 +10,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-from vitrina.events.panel_columns import PRODUCTS
+from vitrina.events.panels.columns import PRODUCTS
 from vitrina.features.panel_context import ProductContext
 from vitrina.features.panel_features import (
     HISTORY_FEATURES,
@@ -21,7 +21,7 @@ from vitrina.features.panel_features import (
 )
 from vitrina.ranking.blocks import in_blocks
 from vitrina.ranking.calibration import ProductCalibration
-from vitrina.ranking.propensity import Probabilities, without_owned
+from vitrina.ranking.propensity import Probabilities, by_block, without_owned
 from vitrina.ranking.propensity_rows import PropensityRows, draw_pairs
 from vitrina.ranking.trees import TOGETHER, Trees, score_columns, trees_of
 
@@ -33,16 +33,13 @@ _BLOCK: Final = 8_192
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedProductPropensity:
-    """`trees` for serving and `cbm` (CatBoost's own bytes, which need `portfolio_log_odds` as the baseline); their
-    scores are added to the log odds that `context` gives a portfolio, and `calibration` makes probabilities of the sum.
-    `importance` of the features in percent."""
+class ProductForest:
+    """What serves: the scores of `trees` are added to the log odds that `context` gives a portfolio, and `calibration`
+    makes probabilities of the sum."""
 
     trees: Trees
-    cbm: bytes
     context: ProductContext
     calibration: ProductCalibration
-    importance: dict[str, float]
 
     def probabilities(self, inputs: PanelInputs, *, threads: int = 1) -> Probabilities:
         """See `FittedPropensity`."""
@@ -64,16 +61,28 @@ class FittedProductPropensity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FittedProductPropensity(ProductForest):
+    """With CatBoost's own bytes `cbm` of the trees, which need `portfolio_log_odds` as the baseline, and the
+    `importance` of the features in percent."""
+
+    cbm: bytes
+    importance: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProductPropensity:
     """Hyper-parameters are CatBoost's own, but for these: without `lags` nothing before the row's month is looked at;
-    refusals are drawn, `refusals_each` to an acquisition of the same product, and no fewer than `at_least`.
+    acquisitions of a product are drawn when there are more than `acquisitions_at_most`, and refusals, `refusals_each`
+    to an acquisition of the same product, and no fewer than `at_least`. So memory has a bound, however many rows there
+    are.
 
     Trees start from the log odds of the portfolio, moved to the share of acquisitions among the pairs drawn, and so
     what they learn holds for all pairs (case-control sampling: Prentice and Pyke, 1979).
     """
 
     lags: bool = True
-    refusals_each: float = 15.0
+    acquisitions_at_most: int = 20_000
+    refusals_each: float = 8.0
     at_least: int = 2_000
     iterations: int = 150
     learning_rate: float = 0.1
@@ -87,9 +96,16 @@ class ProductPropensity:
         """Learns from `train`; `valid` calibrates (None: nothing does)."""
         from catboost import CatBoost, Pool
 
-        context = ProductContext.fit(train.inputs.past, train.taken, train.judged)
-        pairs = draw_pairs(train, refusals_each=self.refusals_each, at_least=self.at_least, seed=self.seed)
-        features = pair_features(train.inputs, context, pairs.rows, pairs.products)
+        context = ProductContext.fit(train.months, train.owned, train.taken, train.judged)
+        pairs = draw_pairs(
+            train,
+            at_most=self.acquisitions_at_most,
+            refusals_each=self.refusals_each,
+            at_least=self.at_least,
+            seed=self.seed,
+        )
+        drawn, at = np.unique(pairs.rows, return_inverse=True)
+        features = pair_features(train.take(drawn).inputs, context, at, pairs.products)
         params: dict[str, Any] = {
             "loss_function": "Logloss",
             "iterations": self.iterations,
@@ -123,16 +139,17 @@ class ProductPropensity:
         )
         if valid is None:
             return fitted
-        log_odds = fitted.log_odds(valid.inputs, threads=self.threads)
+        log_odds = by_block(fitted.log_odds, valid, threads=self.threads)
         return replace(fitted, calibration=ProductCalibration.fit(log_odds, valid.labels, valid.open))
 
 
 @numba.njit(cache=True, nogil=True)
 def _log_odds(trees, context, inputs, first, last, out):  # type: ignore[no-untyped-def]  # compiled
-    columns = np.zeros((len(PANEL_FEATURES), _TOGETHER * _N), np.float32)
-    leaf = np.empty((TOGETHER, _TOGETHER * _N), np.uint8)
-    scores = np.empty(_TOGETHER * _N)
-    rows, products = np.empty(_TOGETHER * _N, np.int64), np.empty(_TOGETHER * _N, np.int64)
+    room = (min(_TOGETHER, last - first) * _N + 63) // 64 * 64
+    columns = np.zeros((len(PANEL_FEATURES), room), np.float32)
+    leaf = np.empty((TOGETHER, room), np.uint8)
+    scores = np.empty(room)
+    rows, products = np.empty(room, np.int64), np.empty(room, np.int64)
     for begin in range(first, last, _TOGETHER):
         count = (min(begin + _TOGETHER, last) - begin) * _N
         for j in range(count):

@@ -5,6 +5,7 @@ Specs are frozen; `fit` gives a `FittedPropensity`. A product that is owned alre
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,16 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from vitrina.errors import ConfigError
-from vitrina.events.panel_columns import PRODUCTS
+from vitrina.events.panels.columns import PRODUCTS
 from vitrina.features.panel_features import PanelInputs
 from vitrina.features.panel_history import product_matrix
-from vitrina.ranking.propensity_rows import PropensityRows
+from vitrina.ranking.blocks import in_blocks
+from vitrina.ranking.propensity_rows import BLOCK, PropensityRows
 
 Probabilities = npt.NDArray[np.float64]
 
 
 class FittedPropensity(Protocol):
-    """A model that foretells."""
+    """A fitted propensity model."""
 
     def probabilities(self, inputs: PanelInputs) -> Probabilities:
         """float64 (rows, 24): the chance that a product is 0 now and 1 next month; 0 for owned products."""
@@ -59,7 +61,7 @@ class ConstantPropensity:
         """Looks at the training rows alone."""
         constant = self.probability
         if constant is None:
-            constant = float(train.labels.sum() / max(train.open.sum(), 1))
+            constant = float(train.acquisitions().sum() / max(train.chances().sum(), 1))
         return FixedPropensity(rates=np.full(len(PRODUCTS), constant))
 
 
@@ -69,7 +71,24 @@ class PopularityPropensity:
 
     def fit(self, train: PropensityRows, valid: PropensityRows | None = None) -> FixedPropensity:
         """Looks at the training rows alone; half an acquisition more than was seen keeps unseen products above 0."""
-        return FixedPropensity(rates=(train.labels.sum(axis=0) + 0.5) / (train.open.sum(axis=0) + 1.0))
+        return FixedPropensity(rates=(train.acquisitions() + 0.5) / (train.chances() + 1.0))
+
+
+def foretold(model: FittedPropensity, rows: PropensityRows, *, threads: int = 1) -> Probabilities:
+    """The probabilities float64 (rows, 24) of many rows, whose inputs are made block by block."""
+    return by_block(model.probabilities, rows, threads=threads)
+
+
+def by_block(work: Callable[[PanelInputs], Probabilities], rows: PropensityRows, *, threads: int) -> Probabilities:
+    """What `work` makes of the inputs of all rows, (rows, 24)."""
+    out = np.empty((len(rows), len(PRODUCTS)))
+
+    def fill(first: int, last: int) -> None:
+        out[first:last] = work(rows.take(slice(first, last)).inputs)
+
+    for _ in in_blocks(fill, len(rows), block=BLOCK, threads=threads):
+        pass
+    return out
 
 
 def without_owned(probabilities: Probabilities, inputs: PanelInputs) -> Probabilities:

@@ -41,6 +41,9 @@ class Trees(NamedTuple):
 TOGETHER: Final = 4
 """Trees whose leaves are found before any of them is added."""
 
+_FEW: Final = 2
+"""Rows that are scored one by one."""
+
 DEEPEST: Final = 8
 """Questions of a tree at most: the number of a leaf is kept in one byte."""
 
@@ -97,8 +100,9 @@ def trees_of(model: CatBoost, folder: Path) -> Trees:
     )
 
 
-def by_regime(parts: Sequence[Trees]) -> Trees:
-    """One forest in which each regime is scored as its part scores it; parts in the order of `REGIMES`."""
+def joined(parts: Sequence[Trees]) -> Trees:
+    """One forest: what it scores under the number i (a regime, when the parts are in the order of `REGIMES`) is what
+    parts[i] scores."""
     splits = np.cumsum([0, *(len(part.feature) for part in parts)])
     leaves = np.cumsum([0, *(len(part.leaves) for part in parts)])
     trees = np.cumsum([0, *(len(part.split_start) - 1 for part in parts)])
@@ -108,8 +112,8 @@ def by_regime(parts: Sequence[Trees]) -> Trees:
         split_start=np.concatenate([[0], *(p.split_start[1:] + a for p, a in zip(parts, splits, strict=False))]),
         leaves=np.concatenate([part.leaves for part in parts]),
         leaf_start=np.concatenate([[0], *(p.leaf_start[1:] + a for p, a in zip(parts, leaves, strict=False))]),
-        spans=np.stack([part.spans[regime] + trees[regime] for regime, part in enumerate(parts)]),
-        scale_bias=np.stack([part.scale_bias[regime] for regime, part in enumerate(parts)]),
+        spans=np.stack([part.spans[0] + first for part, first in zip(parts, trees, strict=False)]),
+        scale_bias=np.stack([part.scale_bias[0] for part in parts]),
     )
 
 
@@ -124,8 +128,13 @@ def score_columns(trees, regime, columns, count, leaf, out):  # type: ignore[no-
     leaf_start, leaves = trees.leaf_start, trees.leaves
     room = min((count + 63) // 64 * 64, columns.shape[1])
     begin, end = trees.spans[regime]
+    scale, bias = trees.scale_bias[regime]
     for r in range(count):
         out[r] = 0.0
+    if count <= _FEW:
+        for r in range(count):
+            out[r] = scale * _score_one(trees, begin, end, columns, r) + bias
+        return
     whole = begin + (end - begin) // TOGETHER * TOGETHER
     for t in range(begin, whole, TOGETHER):
         for other in range(TOGETHER):
@@ -139,9 +148,22 @@ def score_columns(trees, regime, columns, count, leaf, out):  # type: ignore[no-
         own = leaves[leaf_start[t] :]
         for r in range(count):
             out[r] += own[leaf[0, r]]
-    scale, bias = trees.scale_bias[regime]
     for r in range(count):
         out[r] = scale * out[r] + bias
+
+
+@numba.njit(cache=True, nogil=True)
+def _score_one(trees, begin, end, columns, row):  # type: ignore[no-untyped-def]  # compiled
+    """The sum of the leaves of one row, which has no other rows to be answered with."""
+    total = 0.0
+    for t in range(begin, end):
+        leaf = 0
+        first = trees.split_start[t]
+        for level in range(trees.split_start[t + 1] - first):
+            answer = columns[trees.feature[first + level], row] > trees.border[first + level]
+            leaf |= answer << level
+        total += trees.leaves[trees.leaf_start[t] + leaf]
+    return total
 
 
 @numba.njit(cache=True, nogil=True)
