@@ -62,6 +62,14 @@ def test_the_margin_is_a_share_of_the_reference() -> None:
     assert strict.comparisons[0].floor == pytest.approx(-0.002)
 
 
+def test_a_lead_margin_of_zero_asks_for_a_sure_lead_over_the_baselines_alone() -> None:
+    perhaps, surely = level(0.0425, noise=0.04), level(0.0435, noise=0.04)  # bounds .0392 and .0402; item-kNN .0400
+    strict = Gate(lead_margin=0.0)
+    assert Gate().decide(perhaps, None, BASELINES).promote
+    assert strict.decide(perhaps, None, BASELINES).winner == "item_knn"
+    assert strict.decide(surely, level(0.044), BASELINES).promote, "the margin against the champion stays"
+
+
 def test_a_loss_beyond_doubt_is_refused_however_wide_the_margin() -> None:
     surely_behind = level(0.0995, noise=0.001)
     assert Gate(margin=0.5).decide(surely_behind, level(0.100), BASELINES).winner == "champion"
@@ -128,6 +136,13 @@ def test_impossible_questions_are_refused() -> None:
         Gate().decide(level(0.1), None, {"champion": level(0.1)})
     with pytest.raises(ValueError, match="same users"):
         Gate().decide(level(0.1), level(0.1, users=300), BASELINES)
-    for wrong in ({"margin": 1.0}, {"margin": -0.1}, {"confidence": 0.5}, {"min_users": 1}, {"replicates": 10}):
+    for wrong in (
+        {"lead_margin": -0.1},
+        {"margin": 1.0},
+        {"margin": -0.1},
+        {"confidence": 0.5},
+        {"min_users": 1},
+        {"replicates": 10},
+    ):
         with pytest.raises(ValueError, match="out of range"):
             Gate(**wrong)

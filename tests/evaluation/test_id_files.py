@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vitrina.errors import DataError
-from vitrina.evaluation.id_files import read_users
+from vitrina.evaluation.id_files import id_rows, read_users
 from vitrina.events.ids import IdMap
 
 NUMBERS = IdMap([5, 7])
@@ -59,3 +59,12 @@ def test_a_file_that_cannot_be_used_is_named_with_its_row(
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nobody\.csv"):
         read_users(tmp_path / "nobody.csv", NUMBERS)
+
+
+def test_optional_columns_follow_and_are_empty_where_the_file_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "carts.csv"
+    wanted, optional = {"cart": ("cart",), "item": ("sku",)}, {"user": ("customer",), "note": ("note",)}
+    path.write_text("sku;note;cart\na;x;1\nb;;1\n")
+    rows = list(id_rows(path, wanted, optional))
+    assert rows == [(2, ("1", "a", "", "x")), (3, ("1", "b", "", ""))]
+    assert list(id_rows(path, wanted)) == [(2, ("1", "a")), (3, ("1", "b"))]

@@ -8,11 +8,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from vitrina.evaluation.propensity_metrics import (
     PRODUCT_CODES,
     Predictions,
-    SortedScores,
     customer_scores,
-    expected_calibration_error,
     offers,
 )
+from vitrina.evaluation.reliability import expected_calibration_error
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -98,14 +97,6 @@ def test_models_are_paired_by_customer(rng: np.random.Generator) -> None:
         customer_scores(world, customers[1:])
 
 
-def test_areas_by_hand() -> None:
-    scores = SortedScores.of(np.array([0.9, 0.8, 0.8, 0.3], dtype=np.float32), np.array([False, True, False, True]))
-    assert scores.roc_auc == pytest.approx((0.5 + 0.0) / 4)  # one tie among four pairs, the rest in the wrong order
-    assert scores.pr_auc == pytest.approx(0.5 * (1 / 3) + 0.5 * (2 / 4))
-    assert scores.reached(0.8) == (3, 1)
-    assert scores.reached(0.95) == (0, 0)
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("digits", [None, 2, 0])
 def test_areas_agree_with_sklearn(rng: np.random.Generator, digits: int | None, dtype: type[np.floating]) -> None:
@@ -121,59 +112,6 @@ def test_areas_agree_with_sklearn(rng: np.random.Generator, digits: int | None, 
     for scores, y, p in pairs:
         assert scores.roc_auc == pytest.approx(roc_auc_score(y, p), rel=1e-12)
         assert scores.pr_auc == pytest.approx(average_precision_score(y, p), rel=1e-12)
-
-
-def test_areas_without_a_pair_are_undefined_and_constants_are_worth_the_base_rate() -> None:
-    p = np.full(10, 0.25)
-    assert SortedScores.of(p, np.zeros(10, dtype=np.bool_)).roc_auc is None
-    assert SortedScores.of(p, np.zeros(10, dtype=np.bool_)).pr_auc is None
-    assert SortedScores.of(p, np.ones(10, dtype=np.bool_)).roc_auc is None
-    for same in (p, np.zeros(10)):
-        scores = SortedScores.of(same, np.arange(10) < 3)
-        assert (scores.roc_auc, scores.pr_auc) == (0.5, pytest.approx(0.3))
-
-
-def test_calibration_error_by_hand() -> None:
-    p = np.array([0.1, 0.1, 0.2, 0.2, 0.8, 0.8])
-    y = np.array([False, True, False, False, True, True])
-    # two bins of three cases: the tie of the third and fourth case draws the fourth into the first bin
-    mass = (4 * abs(0.15 - 0.25) + 2 * abs(0.8 - 1.0)) / 6
-    assert expected_calibration_error(p, y, 2) == pytest.approx(mass)
-    table = SortedScores.of(p, y).reliability(2)
-    assert (table.count.tolist(), table.low.tolist(), table.high.tolist()) == ([4, 2], [0.1, 0.8], [0.2, 0.8])
-    assert table.happened.tolist() == [0.25, 1.0]
-    ten = (2 * abs(0.1 - 0.5) + 2 * abs(0.2 - 0.0) + 2 * abs(0.8 - 1.0)) / 6
-    assert expected_calibration_error(p, y, 10, "equal_width") == pytest.approx(ten)
-
-
-@pytest.mark.parametrize("kind", ["equal_mass", "equal_width"])
-def test_calibration_finds_the_planted_exaggeration(rng: np.random.Generator, kind: str) -> None:
-    truth = rng.beta(0.5, 5.0, 200_000).astype(np.float32)
-    y = rng.random(len(truth)) < truth
-    honest = SortedScores.of(truth, y).reliability(20, kind)  # type: ignore[arg-type]
-    assert honest.error < 0.004
-    assert honest.count.sum() == 200_000
-    assert (honest.count * honest.happened).sum() == pytest.approx(y.sum())
-    half = SortedScores.of(truth / 2, y).reliability(20, kind)  # type: ignore[arg-type]
-    assert half.error == pytest.approx(truth.mean() / 2, abs=0.002)
-    assert (half.happened > half.said)[half.count > 500].all()
-
-
-def test_bins_of_equal_mass_are_equal_and_those_of_equal_width_are_not(rng: np.random.Generator) -> None:
-    p = rng.beta(0.5, 50.0, 1000)
-    scores = SortedScores.of(p, p > 0.02)
-    assert set(scores.reliability(8).count.tolist()) == {125}
-    wide = scores.reliability(8, "equal_width")
-    assert wide.count[0] > 900
-    assert (wide.high <= (np.arange(len(wide.high)) + 1) / 8).all()
-    assert SortedScores.of(p[:3], p[:3] > 1).reliability(8).count.tolist() == [1, 1, 1]
-    assert SortedScores.of(p[:0], p[:0] > 1).reliability(8).error == 0.0
-
-
-def test_one_constant_is_one_bin() -> None:
-    table = SortedScores.of(np.zeros(50), np.arange(50) < 5).reliability(15)
-    assert (table.count.tolist(), table.said.tolist(), table.happened.tolist()) == ([50], [0.0], [0.1])
-    assert table.error == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -0.1, 1.5])
@@ -199,5 +137,3 @@ def test_contradictions_and_wrong_shapes_are_refused() -> None:
         Predictions(probabilities=p[:0], acquired=nothing[:0], owned=nothing[:0])
     with pytest.raises(ValueError, match="floating"):
         Predictions(probabilities=nothing, acquired=nothing, owned=nothing)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="at least one bin"):
-        SortedScores.of(p[:, 0], nothing[:, 0]).reliability(0)

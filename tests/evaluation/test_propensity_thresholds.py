@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from vitrina.evaluation.propensity_metrics import PRODUCT_CODES, Predictions, SortedScores
+from vitrina.evaluation.propensity_metrics import PRODUCT_CODES, Predictions
 from vitrina.evaluation.propensity_thresholds import Thresholds
+from vitrina.evaluation.reliability import SortedScores
 
 NAMES = ("a", "b", "c")
 

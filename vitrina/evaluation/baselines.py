@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from vitrina.candidates.als import ALS, ItemFactors
-from vitrina.candidates.ease import EASE, EaseKernel
+from vitrina.candidates.als import ALS
+from vitrina.candidates.ease import EASE
 from vitrina.candidates.item_knn import ItemKNN, RP3Beta
-from vitrina.candidates.neighbours import Neighbours
 from vitrina.candidates.popular import Popular
 from vitrina.evaluation.truth import Int32s
 from vitrina.events.schema import DAY_MS, DEFAULT_WEIGHTS
@@ -152,7 +151,7 @@ class Personal:
 
     def fit(self, past: Past) -> FittedBaseline:
         decayed = past if past.half_life == self.half_life else replace(past, half_life=self.half_life)
-        scorer = _scorer(self.model.fit(decayed), past.items)
+        scorer = self.model.fit(decayed).scores  # EASE is linear, so a query may be weighted
         return FittedBaseline(scorer=scorer, query=self.query, own=self.own, popular=_popular(past), items=past.items)
 
 
@@ -179,23 +178,6 @@ class BaselineAtWindows:
 
 def _popular(past: Past, days: float = 7.0) -> Int32s:
     return Popular(window_days=days).fit(past).order
-
-
-def _scorer(fitted: Neighbours | ItemFactors | EaseKernel, items: int) -> Scorer:
-    if isinstance(fitted, EaseKernel):
-        return fitted.scores  # linear, so a query may be weighted
-    if isinstance(fitted, ItemFactors):
-        als = fitted
-        return lambda query: _folded(als, query) @ als.factors.T
-    matrix = sp.csr_array((fitted.weights, fitted.items, fitted.indptr), shape=(items, items))
-    return lambda query: (query @ matrix).toarray()
-
-
-def _folded(als: ItemFactors, query: sp.csr_array) -> Float32s:
-    """A factor for each query, float32 (rows, f)."""
-    spans = [slice(*query.indptr[row : row + 2]) for row in range(query.shape[0])]
-    folded = [als.fold_in(query.indices[span].astype(np.int32), query.data[span]) for span in spans]
-    return np.stack(folded) if folded else np.empty((0, als.factors.shape[1]), np.float32)
 
 
 def _best(scores: Float32s, popular: Int32s, k: int) -> Int32s:

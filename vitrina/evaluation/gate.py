@@ -95,19 +95,22 @@ class Gate:
     """The rule.
 
     metric: the per-user metric that decides. margin: the largest loss against a reference that is tolerated, as a share
-    of the reference's mean. confidence: how sure we must be that the loss is smaller (one-sided). min_users: with fewer
+    of the reference's mean; lead_margin: the same where a higher mean is asked for as well (None: `margin`; 0: the lead
+    itself must be sure). confidence: how sure we must be that the loss is smaller (one-sided). min_users: with fewer
     distinct users nothing is compared. replicates, seed: of the bootstrap.
     """
 
     metric: str = "ndcg@10"
     margin: float = 0.10
+    lead_margin: float | None = None
     confidence: float = 0.95
     min_users: int = 100
     replicates: int = 2000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin < 1 or not 0.5 < self.confidence < 1 or self.min_users < 2 or self.replicates < 100:
+        shares = 0 <= self.margin < 1 and 0 <= (self.lead_margin or 0) < 1 and 0.5 < self.confidence < 1
+        if not shares or self.min_users < 2 or self.replicates < 100:
             raise ValueError(f"out of range: {self}")
 
     def decide(self, candidate: Scores, champion: Scores | None, baselines: Mapping[str, Scores]) -> Verdict:
@@ -142,12 +145,13 @@ class Gate:
 
     def _compare(self, model: str, scores: Scores, reference: str, rival: Scores, *, ahead: bool) -> Comparison:
         level = 2.0 * self.confidence - 1.0  # both tails of a two-sided interval hold 1 - confidence
+        margin = self.lead_margin if ahead and self.lead_margin is not None else self.margin
         return Comparison(
             model=model,
             reference=reference,
             model_mean=scores.mean(self.metric),
             reference_mean=rival.mean(self.metric),
             difference=scores.minus(rival, self.metric, seed=self.seed, n=self.replicates, level=level),
-            floor=-self.margin * rival.mean(self.metric),
+            floor=-margin * rival.mean(self.metric),
             ahead=ahead,
         )

@@ -14,6 +14,7 @@ from vitrina.events.ids import IdMap
 
 USER_COLUMNS: Final = ("user", "user_id", "userid", "visitorid", "visitor_id", "customer_id", "customerid", "client_id")
 ITEM_COLUMNS: Final = ("item", "item_id", "itemid", "product_id", "productid", "sku", "asin", "stockcode")
+NO_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {}
 DELIMITERS: Final = (",", ";", "\t")
 
 
@@ -29,11 +30,14 @@ def read_users(path: Path, users: IdMap) -> list[int | str]:
     return found
 
 
-def id_rows(path: Path, columns: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[int, tuple[str, ...]]]:
+def id_rows(
+    path: Path, columns: Mapping[str, tuple[str, ...]], optional: Mapping[str, tuple[str, ...]] = NO_COLUMNS
+) -> Iterator[tuple[int, tuple[str, ...]]]:
     """(row, fields) of each line of a CSV (also .gz; comma, semicolon or tab); row 1 is the header, others follow.
 
-    columns: the accepted names of each wanted column by what it holds; other columns are passed over. `DataError` with
-    file and row for a missing column or field, or a file that is not readable.
+    columns: the accepted names of each wanted column by what it holds; fields of `optional` ones follow, empty where
+    the file has none; other columns are passed over. `DataError` with file and row for a missing column or field, or a
+    file that is not readable.
     """
     row = 1
     try:
@@ -42,13 +46,17 @@ def id_rows(path: Path, columns: Mapping[str, tuple[str, ...]]) -> Iterator[tupl
             delimiter = max(DELIMITERS, key=header.count)
             names = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
             places = [_place(path, names, accepted, what) for what, accepted in columns.items()]
+            others = [
+                next((names.index(name) for name in accepted if name in names), None) for accepted in optional.values()
+            ]
             for row, fields in enumerate(csv.reader(file, delimiter=delimiter), start=2):
                 if not fields:
                     continue
                 if len(fields) <= max(places):
                     problem = f"{len(fields)} fields where the header has {len(names)}"
                     raise DataError(problem, where=f"{path}, row {row}", remedy="Complete the row.")
-                yield row, tuple(fields[place] for place in places)
+                more = ("" if place is None or place >= len(fields) else fields[place] for place in others)
+                yield row, (*(fields[place] for place in places), *more)
     except (OSError, EOFError, zlib.error) as error:
         remedy = "Check the path; if it is compressed, write it again."
         raise DataError(f"it cannot be read ({error})", where=str(path), remedy=remedy) from error

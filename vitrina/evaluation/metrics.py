@@ -24,7 +24,6 @@ from vitrina.evaluation.truth import Bools, Int32s, Touched, Truth
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 USER_METRICS: Final[tuple[str, ...]] = ("precision", "recall", "map", "ndcg", "hr", "mrr")
-LIST_METRICS: Final[tuple[str, ...]] = ("coverage", "novelty", "popularity")
 
 
 def user_metrics(recs: Int32s, truth: Truth, ks: Iterable[int]) -> dict[str, Floats]:

@@ -10,8 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from vitrina.evaluation.bootstrap import Interval, mean_interval
-from vitrina.evaluation.propensity_metrics import DEPTH, Bins, Predictions, Reliability, SortedScores, customer_scores
+from vitrina.evaluation.propensity_metrics import DEPTH, Predictions, customer_scores
 from vitrina.evaluation.propensity_thresholds import Thresholds
+from vitrina.evaluation.reliability import Bins, Reliability, SortedScores
 from vitrina.evaluation.truth import Bools, Int64s
 
 ALL_CUSTOMERS: Final = "all_customers"
@@ -19,7 +20,7 @@ EVER_BOUGHT: Final = "ever_bought"
 COHORTS: Final[dict[str, str]] = {
     ALL_CUSTOMERS: "every customer of the test months",
     EVER_BOUGHT: "only customers who acquired something in any month, the test months included: "
-    "the cohort is chosen by looking at the answers, so its figures are too good",
+    "the cohort is chosen by looking at the answers, so its figures would not come true",
 }
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
-from vitrina.evaluation.propensity_metrics import PRODUCT_CODES, Predictions, Reals
+from vitrina.evaluation.propensity_metrics import PRODUCT_CODES, Predictions
+from vitrina.evaluation.reliability import Reals
 from vitrina.evaluation.truth import Bools
 
 
@@ -70,3 +73,14 @@ class Thresholds:
             "values": dict(zip(self.products, plain, strict=True)),
             "shared": list(self.shared),
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """What `as_json` wrote."""
+        values = document["values"]
+        return cls(
+            name=document["name"],
+            values=tuple(math.inf if value is None else value for value in values.values()),
+            products=tuple(values),
+            shared=tuple(document["shared"]),
+        )
