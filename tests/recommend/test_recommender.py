@@ -14,7 +14,7 @@ from vitrina.candidates.retrieval import MATRICES, SOURCES
 from vitrina.errors import ModelFormatError
 from vitrina.events.schema import DAY_MS, VIEW
 from vitrina.features.history import History
-from vitrina.ranking.trees import Trees, by_regime
+from vitrina.ranking.trees import Trees, joined
 from vitrina.recommend.recommender import Recommender, Rules, mode_of
 
 Build = Callable[[str], Recommender]
@@ -64,7 +64,7 @@ def test_half_an_hour_after_the_last_event_other_trees_answer(shop: Any, recomme
         )
         for value in (1.0, 2.0)
     ]
-    model = replace(model, trees=by_regime(constant))
+    model = replace(model, trees=joined(constant))
     half = 30 * 60_000
     for user in range(0, 400, 40):
         history = shop.histories.of(user)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from vitrina.candidates.profile import Taste
@@ -16,19 +13,7 @@ from vitrina.events.ids import IdMap
 from vitrina.ranking.pair_features import FEATURES
 from vitrina.ranking.trees import Trees
 from vitrina.recommend.recommender import Catalogue, Recommender, mode_of
-
-
-class Stored(Protocol):
-    """What `vitrina.registry.model_format.StoredModel` offers."""
-
-    @property
-    def arrays(self) -> Mapping[str, npt.NDArray[Any]]: ...
-
-    @property
-    def meta(self) -> Mapping[str, Any]: ...
-
-    @property
-    def folder(self) -> Path: ...
+from vitrina.recommend.stored import Stored, check_same, plain
 
 
 def pack(recommender: Recommender) -> dict[str, npt.NDArray[Any]]:
@@ -58,27 +43,21 @@ def unpack(stored: Stored) -> Recommender:
     """The recommender of a model folder; arrays stay where they are mapped. `ModelFormatError` for other features or
     sources."""
     arrays, meta = stored.arrays, stored.meta
-    for name, ours in (("features", list(FEATURES)), ("sources", list(SOURCES))):
-        if list(meta.get(name, [])) != ours:
-            raise ModelFormatError(
-                f"{stored.folder}: its {name} are not those of this version of Vitrina. "
-                "Train again, or serve it with the version that made it"
-            )
+    check_same(stored, features=FEATURES, sources=SOURCES)
     try:
-        # a view as a bare ndarray: the compiled code takes no memmap type
-        tables = Tables(**{name: _plain(arrays[f"tables_{name}"]) for name in Tables._fields})
-        trees = Trees(**{name: _plain(arrays[f"trees_{name}"]) for name in Trees._fields})
+        tables = Tables(**{name: plain(arrays[f"tables_{name}"]) for name in Tables._fields})
+        trees = Trees(**{name: plain(arrays[f"trees_{name}"]) for name in Trees._fields})
         taste = meta["taste"]
         view, cart, buy = (float(weight) for weight in taste["kind_weights"])
         titles = arrays.get("titles")
         return Recommender(
-            items=IdMap(_plain(arrays["items"])),
+            items=IdMap(plain(arrays["items"])),
             catalogue=Catalogue(
                 category=tables.category,
-                categories=_plain(arrays["categories"]),
+                categories=plain(arrays["categories"]),
                 parent=tables.parent,
-                available=_plain(arrays["available"]),
-                titles=None if titles is None else _plain(titles),
+                available=plain(arrays["available"]),
+                titles=None if titles is None else plain(titles),
             ),
             tables=tables,
             trees=trees,
@@ -93,7 +72,3 @@ def unpack(stored: Stored) -> Recommender:
         )
     except KeyError as error:
         raise ModelFormatError(f"{stored.folder}: has no {error}. Train again") from error
-
-
-def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return array.view(np.ndarray)

@@ -22,7 +22,7 @@ from vitrina.recommend.desk import Desk, new_desk
 from vitrina.recommend.ranking_pass import BY_FUSION, BY_TREES, rank_many, rank_one
 
 if TYPE_CHECKING:
-    from vitrina.recommend.model_folder import Stored
+    from vitrina.recommend.stored import Stored
 
 Rows = npt.NDArray[np.int32]
 NOTHING: Rows = np.empty(0, np.int32)

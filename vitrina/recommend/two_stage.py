@@ -24,7 +24,7 @@ from vitrina.ranking.catboost_ranker import CatBoostRanker, FittedRanker
 from vitrina.ranking.moments import between_moments, cut_moments, visit_moments
 from vitrina.ranking.regimes import BETWEEN, REGIMES, VISIT
 from vitrina.ranking.sampling import Recall, Rows, sample_rows
-from vitrina.ranking.trees import Trees, by_regime
+from vitrina.ranking.trees import Trees, joined
 from vitrina.recommend.desk import CANDIDATES
 from vitrina.recommend.sources import Sources
 
@@ -93,9 +93,7 @@ class TwoStage:
                 ),
             )
         except (KeyError, TypeError) as error:
-            raise ModelFormatError(
-                f"the champion's recipe has other parameters ({error}). Train with --force"
-            ) from error
+            raise ModelFormatError(f"the recipe is of another version of Vitrina ({error})") from error
 
     def settled(self, rankers: Mapping[str, FittedRanker]) -> TwoStage:
         """The recipe with the losses that won in these rankers, so that they race no more."""
@@ -217,7 +215,7 @@ def train_ranker(
     else:
         specs = dict(zip(REGIMES, (recipe.ranker, recipe.between), strict=True))
         rankers = {regime: fit(regime, spec, parts[regime]) for regime, spec in specs.items()}
-        trees = by_regime([rankers[regime].trees for regime in REGIMES])
+        trees = joined([rankers[regime].trees for regime in REGIMES])
     return Trained(rankers=rankers, trees=trees, recall=recall, cuts=tuple(used), groups=found)
 
 

@@ -1,0 +1,48 @@
+"""A model folder as the objects of this stage read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vitrina.errors import ModelFormatError
+
+
+class Stored(Protocol):
+    """What `vitrina.registry.model_format.StoredModel` offers."""
+
+    @property
+    def arrays(self) -> Mapping[str, npt.NDArray[Any]]: ...
+
+    @property
+    def meta(self) -> Mapping[str, Any]: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+
+class Packed(NamedTuple):
+    """What `vitrina.registry.model_format.write_model` takes; whoever publishes adds to `meta`."""
+
+    arrays: dict[str, npt.NDArray[Any]]
+    files: dict[str, bytes]
+    meta: dict[str, Any]
+
+
+def plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A view as a bare ndarray: compiled code takes no memmap type."""
+    return array.view(np.ndarray)
+
+
+def check_same(stored: Stored, **ours: Sequence[str]) -> None:
+    """`ModelFormatError` unless the model's meta has these lists of names."""
+    for name, names in ours.items():
+        if list(stored.meta.get(name, [])) != list(names):
+            raise ModelFormatError(
+                f"{stored.folder}: its {name} are not those of this version of Vitrina. "
+                "Train again, or serve it with the version that made it"
+            )
