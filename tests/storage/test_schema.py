@@ -25,7 +25,7 @@ from vitrina.storage.sql_state import SqlState
 from vitrina.storage.state_tables import metadata, step_runs
 
 ROOT = Path(__file__).resolve().parents[2]
-NEWEST = "0001"
+NEWEST = "0002"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

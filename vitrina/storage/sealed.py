@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from vitrina.errors import ModelFormatError
+from vitrina.errors import DamagedError, ModelFormatError
 
 REMEDY = "Make the folder again, or fetch it again from where it was published"
 _OWN_KEYS = ("schema_version", "files", "seal")
@@ -48,21 +48,21 @@ def check_seal(folder: Path, name: str, *, schema_version: int, verify: bool = T
     """The sealed document of `folder`, once its schema version is known and its files are exactly the sealed ones.
 
     Names and sizes are always checked; `verify=False` leaves out reading every file for its sha256 (1 s per 500 MB).
-    Raises ModelFormatError that names the file and the remedy.
+    Raises ModelFormatError that names the file and the remedy: `DamagedError` when a sealed file is missing or changed.
     """
     document = read_seal(folder / name, schema_version=schema_version)
     sealed: dict[str, dict[str, Any]] = document["files"]
     present = set(_files_under(folder)) - {name}
     for path in sorted(sealed.keys() - present):
-        raise ModelFormatError(f"{folder / path}: the file is missing. {REMEDY}")
+        raise DamagedError(f"{folder / path}: the file is missing. {REMEDY}")
     for path in sorted(present - sealed.keys()):
         raise ModelFormatError(f"{folder / path}: {name} does not know this file. Remove it, or make the folder again")
     for path, expected in sealed.items():
         size = (folder / path).stat().st_size
         if size != expected["size"]:
-            raise ModelFormatError(f"{folder / path}: {size} bytes instead of {expected['size']}. {REMEDY}")
+            raise DamagedError(f"{folder / path}: {size} bytes instead of {expected['size']}. {REMEDY}")
         if verify and _sha256(folder / path) != expected["sha256"]:
-            raise ModelFormatError(f"{folder / path}: the content is damaged (sha256 differs). {REMEDY}")
+            raise DamagedError(f"{folder / path}: the content is damaged (sha256 differs). {REMEDY}")
     return document
 
 
@@ -72,11 +72,11 @@ def read_seal(path: Path, *, schema_version: int) -> dict[str, Any]:
         text = path.read_bytes().decode("utf-8")
         document = json.loads(text, parse_constant=_refuse_constant)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ModelFormatError(f"{path}: the file is missing, so this is no finished folder. {REMEDY}") from error
+        raise DamagedError(f"{path}: the file is missing, so this is no finished folder. {REMEDY}") from error
     except ValueError as error:
-        raise ModelFormatError(f"{path}: not readable as JSON. {REMEDY}") from error
+        raise DamagedError(f"{path}: not readable as JSON. {REMEDY}") from error
     if not isinstance(document, dict) or "schema_version" not in document:
-        raise ModelFormatError(f"{path}: no schema version in it. {REMEDY}")
+        raise DamagedError(f"{path}: no schema version in it. {REMEDY}")
     found = document["schema_version"]
     if found != schema_version:
         raise ModelFormatError(
@@ -85,7 +85,7 @@ def read_seal(path: Path, *, schema_version: int) -> dict[str, Any]:
         )
     written = document.pop("seal", None)
     if written != _digest(document) or text != _render({**document, "seal": written}):
-        raise ModelFormatError(f"{path}: the content is damaged (its seal differs). {REMEDY}")
+        raise DamagedError(f"{path}: the content is damaged (its seal differs). {REMEDY}")
     for name in document["files"]:
         if name.startswith("/") or "\\" in name or not set(name.split("/")).isdisjoint({"", ".", ".."}):
             raise ModelFormatError(f"{path}: the file name {name!r} leads out of the folder. {REMEDY}")

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select, text, update
+from sqlalchemy import Engine, func, insert, select, update
 
-from vitrina.storage.database import connected, open_engine
+from vitrina.storage.database import connected, one_at_a_time, open_engine
 from vitrina.storage.schema import migrate, require_newest
 from vitrina.storage.state import Overview, StepRun
 from vitrina.storage.state_tables import step_runs
@@ -35,7 +35,7 @@ class SqlState:
         named = {"scenario": scenario, "run_id": run_id, "step": step}
         same = [step_runs.c[name] == value for name, value in named.items()]
         with connected(self.engine) as connection:
-            _one_at_a_time(connection, "\n".join(named.values()))
+            one_at_a_time(connection, "\n".join(named.values()))
             last = connection.execute(select(func.coalesce(func.max(step_runs.c.attempt), 0)).where(*same)).scalar_one()
             connection.execute(
                 update(step_runs)
@@ -67,12 +67,6 @@ class SqlState:
         with connected(self.engine) as connection:
             changed = connection.execute(update(step_runs).where(*named).values(values).returning(*FIELDS))
             return step_run(changed.one())
-
-
-def _one_at_a_time(connection: Connection, key: str) -> None:
-    """Until the transaction ends, no other one with the same key goes on; SQLite has a single writer anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
 
 
 def _storable(value: Any) -> Any:
