@@ -16,13 +16,26 @@ import pytest
 
 from vitrina.errors import RegistryError
 from vitrina.events.ids import IdMap
+from vitrina.events.panels.columns import PRODUCTS
 from vitrina.features.history import Histories, History
+from vitrina.features.panel_marginals import PanelMarginals
+from vitrina.features.panel_profile import ProfileEncoding
+from vitrina.ranking.cart_calibration import SIZES, CartConfidence
+from vitrina.ranking.cart_features import NOTHING_BOUGHT
+from vitrina.ranking.propensity import FixedPropensity
+from vitrina.recommend import companions_model
+from vitrina.recommend.companions_model import CompanionsModel, Kind
+from vitrina.recommend.companions_pass import NO_LINKS
+from vitrina.recommend.propensity_model import packed
 from vitrina.recommend.ranking_pass import joined
 from vitrina.recommend.recommender import NOTHING, Catalogue, Ranked, Rules
 from vitrina.registry.model_format import StoredModel, read_model, write_model
 from vitrina.serving.copies import Copies
 from vitrina.serving.lists import publish_lists, write_lists
-from vitrina.serving.state import LoadedModel, Served, items_fingerprint
+from vitrina.serving.lists_follower import ListsFollower
+from vitrina.serving.loading import RecommenderMaker
+from vitrina.serving.served import Served
+from vitrina.serving.state import LoadedModel, ServingState, items_fingerprint
 from vitrina.serving.watcher import Watcher
 from vitrina.storage.objects import FolderObjects, Objects
 from vitrina.telemetry.metrics import ScenarioMetrics, ServiceMetrics
@@ -134,6 +147,58 @@ def write_toy_lists(
     return objects.local(f"{root}/{version}")
 
 
+def write_bank(folder: Path, probability: float = 0.25, month: int = 2016 * 12 + 4) -> Path:
+    """The folder of a model that foretells one probability for every product and says yes from a half on; its last
+    month is May 2016."""
+    n = len(PRODUCTS)
+    made = packed(
+        FixedPropensity(rates=np.full(n, probability)),
+        kind="constant",
+        encoding=ProfileEncoding(levels={}),
+        thresholds=np.full(n, 0.5),
+        as_of_month=month,
+        marginals=PanelMarginals(profile={}, owned=(0.5,) * n),
+    )
+    write_model(folder, **made._asdict())
+    return folder
+
+
+CODES = tuple(f"8{row:04d}" for row in range(10))
+
+
+def write_basket(
+    folder: Path, most: float = 1.0, *, kind: Kind = "item_item", descriptions: bool = True, dated: bool = True
+) -> Path:
+    """The folder of a model of ten products (80000 ..), each even one taken with the next: of two in a cart 0.8 `most`
+    take the other. Popular are all in their order, from 0.5 `most` down; customer 17850 took the last one in 0.9
+    `most` of their baskets."""
+    n = len(CODES)
+    links = np.zeros((n, n), np.float32)
+    for row in range(0, n, 2):
+        links[row, row + 1] = links[row + 1, row] = 0.8
+    line = CartConfidence(
+        scores=np.tile([0.0, 1.0], (len(SIZES), 1)), shares=np.tile([0.0, most], (len(SIZES), 1)).astype(np.float64)
+    )
+    made = companions_model.packed(
+        CompanionsModel(
+            kind=kind,
+            as_of=AS_OF if dated else 20,
+            dated=dated,
+            codes=CODES,
+            descriptions=tuple(f"PRODUCT {code}" for code in CODES[: n if descriptions else 0]),
+            popular=np.linspace(0.5, 0.05, n, dtype=np.float32),
+            confidence=dict.fromkeys(companions_model.CURVES, line),
+            links=NO_LINKS if kind == "popular" else NO_LINKS._replace(dense=links),
+            customers=("17850",),
+            bought=NOTHING_BOUGHT._replace(
+                starts=np.array([0, 1, 1]), items=np.array([n - 1], np.int32), rates=np.array([0.9], np.float32)
+            ),
+        )
+    )
+    write_model(folder, **made._asdict())
+    return folder
+
+
 @dataclass(frozen=True)
 class Published:
     version: str
@@ -168,6 +233,13 @@ class MemoryRegistry:
         self.at = version
 
 
+def wired(registry: MemoryRegistry, **others: MemoryRegistry) -> dict[str, Any]:
+    """Arguments of `create_app`: the toy world as the storefront, and where the champions of all come from."""
+    from app.scenarios import served_scenarios, storefront
+
+    return {"scenarios": (storefront(load_toy), *served_scenarios()[1:]), "sources": {"storefront": registry, **others}}
+
+
 @dataclass
 class Stage:
     """One worker's serving parts over a temporary folder."""
@@ -175,7 +247,7 @@ class Stage:
     root: Path
     registry: MemoryRegistry
     counted: ServiceMetrics
-    served: Served
+    served: Served[ServingState]
     objects: Objects
     load: Callable[[Path], LoadedModel] = load_toy
 
@@ -183,15 +255,15 @@ class Stage:
         """Publishes toy lists and returns their folder in the store."""
         return write_toy_lists(self.objects, "lists", version, **other)
 
-    def watcher(self, *, served: Served | None = None, every: float = 0.02) -> Watcher:
+    def watcher(self, *, served: Served[ServingState] | None = None, every: float = 0.02) -> Watcher[ServingState]:
+        kept = Copies(self.root / "serving", "lists")
+        lists = ListsFollower(objects=self.objects, key="lists", copies=kept, metrics=self.metrics)
         return Watcher(
+            scenario="shop",
             served=served or self.served,
             source=self.registry,
-            load=self.load,
+            maker=RecommenderMaker(lists=lists, metrics=self.metrics, load=self.load),
             copies=Copies(self.root / "serving"),
-            objects=self.objects,
-            lists_key="lists",
-            lists_copies=Copies(self.root / "serving", "lists"),
             metrics=self.metrics,
             clock=lambda: NOW,
             every=every,

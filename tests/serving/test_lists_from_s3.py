@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vitrina.serving.state import Served
+from vitrina.serving.served import Served
 from vitrina.storage.opening import objects_for
 from vitrina.storage.s3_bucket import S3Access
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vitrina.events.ids import IdMap
-from vitrina.serving.state import Served
+from vitrina.serving.served import Served
 
 
 def toy(stage):
@@ -166,4 +166,4 @@ def test_the_thread_follows_and_ends(stage) -> None:
         time.sleep(0.01)
     watcher.stop()
     assert stage.served.state.version == "2"
-    assert "vitrina-watcher" not in {thread.name for thread in threading.enumerate()}
+    assert "vitrina-watcher-shop" not in {thread.name for thread in threading.enumerate()}

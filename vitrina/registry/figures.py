@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,29 @@ def importance(by_feature: Mapping[str, float], path: Path, *, most: int = 30) -
     figure, axes = _figure(0.25 * len(names) + 1)
     axes.barh(names, [by_feature[name] for name in names], color=COLOUR)
     axes.set_xlabel("prediction values change, %")
+    return _saved(figure, path)
+
+
+def reliability(bins: Sequence[Mapping[str, float]], path: Path) -> Path:
+    """What probabilities said against what share came true, a point for each bin (`said`, `happened`); both scales are
+    logarithmic, and bins where nothing happened are left out."""
+    shown = [one for one in bins if one["said"] > 0 and one["happened"] > 0]
+    figure, axes = _figure(4.5)
+    said, happened = [one["said"] for one in shown], [one["happened"] for one in shown]
+    ends = [min([*said, *happened, 1.0]), max([*said, *happened, 1e-6])]
+    axes.plot(ends, ends, color=ACCENT, linewidth=1, label="as said")
+    axes.plot(said, happened, "o-", color=COLOUR, label="bins of equally many cases")
+    axes.set(xscale="log", yscale="log", xlabel="probability said", ylabel="share that happened")
+    axes.legend(loc="lower right", frameon=False)
+    return _saved(figure, path)
+
+
+def by_product(values: Mapping[str, float], metric: str, path: Path) -> Path:
+    """Bars: a metric of each product, the best on top."""
+    names = sorted(values, key=lambda name: values[name])
+    figure, axes = _figure(0.25 * len(names) + 1)
+    axes.barh(names, [values[name] for name in names], color=COLOUR)
+    axes.set_xlabel(metric)
     return _saved(figure, path)
 
 

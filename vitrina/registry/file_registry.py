@@ -60,6 +60,13 @@ class FileRegistry:
     def versions(self) -> list[ModelVersion]:
         return [self._version(str(number)) for number in sorted(self._numbers(), reverse=True)]
 
+    def challenge(self, version: str | None) -> None:
+        self._versions.mkdir(parents=True, exist_ok=True)
+        with locked(self._home):
+            if version is not None:
+                self._version(version)
+            self._move({CHALLENGER: version})
+
     def promote(self, version: str | None = None) -> ModelVersion:
         self._versions.mkdir(parents=True, exist_ok=True)
         with locked(self._home):

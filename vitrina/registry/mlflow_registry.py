@@ -27,15 +27,20 @@ from vitrina.registry.reader import mlflow_reader, sqlite_path
 from vitrina.registry.registry import CHALLENGER, CHAMPION, ModelVersion, RunRecord
 from vitrina.storage.building import locked
 
-PYFUNC_CODE = Path(__file__).with_name("pyfunc_code.py")
 _PYFUNC_NEEDS = ("mlflow-skinny", "numpy", "pandas", "pyarrow", "numba")
 _BATCH = 100  # the most tags or params that MLflow takes in one call
+
+
+def code_file(name: str) -> Path:
+    """The file beside this one that MLflow runs to load a model as a pyfunc."""
+    return Path(__file__).with_name(name)
 
 
 class MlflowRegistry:
     """A `Registry` in MLflow. `artifact_root` (embedded only, default `mlartifacts` beside the database) has the files.
 
-    `pyfunc_code` is the file that MLflow runs to load the model as a pyfunc, `pip_requirements` what it needs.
+    `pyfunc_code` is the file that MLflow runs to load the model as a pyfunc (without it, that of recommenders),
+    `pip_requirements` what it needs.
     """
 
     def __init__(
@@ -45,12 +50,12 @@ class MlflowRegistry:
         experiment: str = "pr_final_#2",
         model_name: str = "ranking_model",
         artifact_root: Path | None = None,
-        pyfunc_code: Path = PYFUNC_CODE,
+        pyfunc_code: Path | None = None,
         pip_requirements: list[str] | None = None,
     ) -> None:
         self.name = model_name
         self._experiment = experiment
-        self._pyfunc_code = pyfunc_code
+        self._pyfunc_code = pyfunc_code or code_file("pyfunc_code.py")
         self._requirements = _installed_requirements() if pip_requirements is None else pip_requirements
         self._artifact_root: Path | None = None
         self._database: Path | None = None
@@ -94,16 +99,24 @@ class MlflowRegistry:
     def versions(self) -> list[ModelVersion]:
         return self._reader.versions()
 
+    def challenge(self, version: str | None) -> None:
+        aim = None if version is None else self._reader.version(version).version
+        if aim == self._reader.aliases().get(CHALLENGER):
+            return
+        with self._writing() as client:
+            self._move(client, {CHALLENGER: aim})
+
     def promote(self, version: str | None = None) -> ModelVersion:
         if version is not None:
             self._reader.version(version)
         with self._writing() as client:
             moves = promotion(self._reader.aliases(), version, name=self.name)
-            return self._move(client, moves)
+            return self._reader.version(self._move(client, moves)[CHAMPION])
 
     def rollback(self) -> ModelVersion:
         with self._writing() as client:
-            return self._move(client, return_to_previous(self._reader.aliases(), name=self.name))
+            moves = return_to_previous(self._reader.aliases(), name=self.name)
+            return self._reader.version(self._move(client, moves)[CHAMPION])
 
     def fetch(self, version: str, folder: Path) -> None:
         self._reader.fetch(version, folder)
@@ -172,13 +185,13 @@ class MlflowRegistry:
         source = f"models:/{model.model_id}" if self._database is None else model.artifact_location
         return str(client.create_model_version(self.name, source, run_id, model_id=model.model_id).version)
 
-    def _move(self, client: Any, moves: Moves) -> ModelVersion:
+    def _move(self, client: Any, moves: Moves) -> dict[str, str]:
         for alias, version in moves.items():
             if version is None:
                 client.delete_registered_model_alias(self.name, alias)
             else:
                 client.set_registered_model_alias(self.name, alias, version)
-        return self._reader.version(next(filter(None, [moves.get(CHAMPION), moves.get(CHALLENGER)])))
+        return self._reader.aliases()
 
 
 def _log_values(client: Any, run: Any, model_id: str, record: RunRecord) -> None:

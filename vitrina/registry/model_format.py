@@ -46,9 +46,10 @@ class StoredModel:
 
 
 def write_model(
-    folder: Path, *, arrays: Mapping[str, np.ndarray], files: Mapping[str, Path], meta: Mapping[str, Any]
+    folder: Path, *, arrays: Mapping[str, np.ndarray], files: Mapping[str, Path | bytes], meta: Mapping[str, Any]
 ) -> None:
-    """Writes the model folder whole or not at all, replacing one that is there; `files` are copied under their keys.
+    """Writes the model folder whole or not at all, replacing one that is there; `files` (or their content) get the
+    names of their keys.
 
     `meta` is what JSON holds, with finite numbers. Raises ModelFormatError for a bad name or array.
     """
@@ -68,8 +69,11 @@ def write_model(
                 )
             np.save(staged / "arrays" / f"{name}.npy", array, allow_pickle=False)
             described[name] = {"dtype": array.dtype.str, "shape": list(array.shape)}
-        for name, path in files.items():
-            shutil.copyfile(path, staged / name)
+        for name, file in files.items():
+            if isinstance(file, bytes):
+                (staged / name).write_bytes(file)
+            else:
+                shutil.copyfile(file, staged / name)
         seal(staged, MODEL_FILE, {"meta": dict(meta), "arrays": described}, schema_version=SCHEMA_VERSION)
 
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from vitrina.errors import RegistryError
 
 CHAMPION = "champion"  # what the service loads
-CHALLENGER = "challenger"  # the newest version that is not promoted yet
+CHALLENGER = "challenger"  # what `promote` makes champion: the last training's model, when the gate let it pass
 PREVIOUS = "previous"  # the champion before this one, for `rollback`
 
 
@@ -99,10 +99,13 @@ class Registry(Protocol):
         """The version that is served; None before the first promotion."""
 
     def challenger(self) -> ModelVersion | None:
-        """The newest version, until it is promoted; None when there is none."""
+        """The version that waits to be promoted; None when there is none."""
 
     def versions(self) -> list[ModelVersion]:
         """All versions, the newest first."""
+
+    def challenge(self, version: str | None) -> None:
+        """Makes a version the challenger, the champion too if asked; None: nobody is."""
 
     def promote(self, version: str | None = None) -> ModelVersion:
         """Makes a version (without one: the challenger) the champion; the champion until now becomes `previous`.

@@ -3,12 +3,16 @@
 <root>/<kind>/<copy>/         as fetched, checked by whoever loads it; kind is "models" or "lists"
 <root>/last_good_<kind>.json  the copies that were last put to work
 <root>/<kind>.lock            held while one worker fetches, marks or removes
+
+A copy in use has a shared lock on its folder, and only what nobody has a lock on is removed. A kill releases both.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -40,28 +44,46 @@ class Copies:
             )
         return self._folders / copy
 
-    def get(self, copy: str, fetch: Callable[[Path], None]) -> Path:
-        """The folder of a copy; the first worker of the host fetches it, the others wait for that."""
+    @contextmanager
+    def used(self, copy: str, fetch: Callable[[Path], None] | None = None) -> Iterator[Path]:
+        """The folder of a copy, which no worker removes in the block; the first worker of the host fetches it, the
+        others wait for that. `FileNotFoundError` when it is not here and there is no `fetch`."""
+        folder = self.folder(copy)
+        if fetch is None:
+            handle = _opened(folder)  # whatever another worker fetches at this moment
+        else:
+            with self._locked():
+                if not folder.is_dir():
+                    with building(folder) as staged:
+                        fetch(staged)
+                handle = _opened(folder)
+        try:
+            yield folder
+        finally:
+            os.close(handle)
+
+    def is_gone(self, copy: str) -> bool:
+        """Whether it is not here; waits for a worker that fetches or removes."""
         folder = self.folder(copy)
         with self._locked():
-            if not folder.is_dir():
-                with building(folder) as staged:
-                    fetch(staged)
-        return folder
+            return not folder.is_dir()
 
     def discard(self, copy: str) -> None:
-        """Removes a copy that cannot be used, so that the next `get` fetches again."""
+        """Removes a copy that cannot be used, so that it is fetched again; not while another worker uses it, who will
+        find out by itself."""
+        folder = self.folder(copy)
         with self._locked():
-            shutil.rmtree(self.folder(copy), ignore_errors=True)
+            _remove_unused(folder)
 
     def mark_good(self, copy: str) -> None:
-        """Remembers what is served, and removes all copies but this one and the one marked before it."""
+        """Remembers what is served, and removes all copies but this one, the one marked before it and those in use,
+        which a later call removes."""
         with self._locked():
             good = [copy, *(old for old in self.good() if old != copy)][:KEPT]
             write_whole(self._last_good, json.dumps({"copies": good}).encode())
             for path in self._folders.iterdir():
                 if path.name not in good:
-                    shutil.rmtree(path, ignore_errors=True)
+                    _remove_unused(path)
 
     def good(self) -> list[str]:
         """Copies that were put to work and are still here, the last one first."""
@@ -78,3 +100,30 @@ class Copies:
         with (self.root / f"{self._kind}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _opened(folder: Path) -> int:
+    """A handle with the shared lock; `FileNotFoundError` when the folder went before that was had."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        if not os.path.samestat(os.fstat(handle), folder.stat()):
+            raise FileNotFoundError(errno.ENOENT, "the copy was removed a moment ago", str(folder))
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _remove_unused(folder: Path) -> None:
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except (FileNotFoundError, PermissionError):
+        return  # it went by itself, or belongs to somebody else
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        return  # it is in use
+    finally:
+        os.close(handle)

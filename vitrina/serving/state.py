@@ -1,7 +1,6 @@
 """What a worker serves at one moment: a model, the lists beside it, and what was worked out from both at loading.
 
-A `ServingState` never changes. A swap puts another one in its place by one assignment (`Served.state`), so a request
-that took the old one finishes with the old one.
+Requests read it through `Served`; a swap puts another one in its place.
 """
 
 from __future__ import annotations
@@ -60,6 +59,14 @@ class ServingState:
     loaded_at: int
     _masks: dict[tuple[tuple[int, ...] | None, bool], npt.NDArray[np.bool_]] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return f"model {self.version} with lists {'none' if self.lists is None else self.lists.version}"
+
+    @property
+    def times(self) -> dict[str, int]:
+        """See `ServedState`; `lists_as_of` when there are lists."""
+        return {"as_of": self.model.as_of} | ({} if self.lists is None else {"lists_as_of": self.lists.as_of})
+
     @property
     def recommender(self) -> ServedRecommender:
         return self.model.recommender
@@ -104,13 +111,6 @@ class ServingState:
                 self._masks.pop(next(iter(self._masks)))
             self._masks[key] = mask
         return mask
-
-
-class Served:
-    """The one reference that requests read and the watcher assigns."""
-
-    def __init__(self, state: ServingState | None = None) -> None:
-        self.state = state
 
 
 def build_state(*, version: str, copy: str, model: LoadedModel, lists: Lists | None, now: int) -> ServingState:

@@ -1,8 +1,9 @@
-"""Follows the champion and the lists: fetch, load, warm up, then swap by one assignment.
+"""Follows the champion of one scenario: fetch, load, warm up, then swap by one assignment.
 
 A thread of each worker looks every few seconds. Whatever goes wrong is counted and logged, and the present state stays:
-a registry or an object store that is down, a damaged or older-schema model, lists made for other items. Both models and
-lists are copied to this host by one of its workers; a start while everything else is down serves the last good copies.
+a registry that is down, a damaged or older-schema model. A model is copied to this host by one of its workers; a start
+while everything else is down serves the last good copy, which all of them share: it stays until it is known to be
+damaged, or the registry gives it anew.
 """
 
 from __future__ import annotations
@@ -10,21 +11,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol
 
-from vitrina.errors import ConfigError, ModelFormatError, StoreError, VitrinaError
+from vitrina.errors import DamagedError, VitrinaError
 from vitrina.serving.copies import Copies
-from vitrina.serving.lists import LISTS_FILE, SCHEMA_VERSION, Lists, Published, find_lists
-from vitrina.serving.state import LoadedModel, Served, ServingState, build_state, items_fingerprint
-from vitrina.storage.objects import Objects
-from vitrina.storage.sealed import read_seal, seal_of
-from vitrina.telemetry.metrics import ScenarioMetrics
+from vitrina.serving.refusals import Refusals, is_passing
+from vitrina.serving.served import Served, State
+from vitrina.telemetry.metrics import ModelMetrics
 
-RETRY_AFTER_LOOKS = 15
-ListsFor = Callable[[str, str, LoadedModel], Lists | None]
+FIRST_LOOK_SECONDS = 3.0
 log = logging.getLogger(__name__)
 
 
@@ -44,48 +41,57 @@ class ChampionSource(Protocol):
     def fetch(self, version: str, folder: Path) -> None: ...
 
 
-class Watcher:
-    """Keeps `served` at the champion. `clock` gives milliseconds since the epoch; `load` reads a model folder.
+class Maker(Protocol[State]):
+    """What differs between scenarios: how a model folder becomes a state, and what is followed beside the model."""
 
-    Lists are published in `objects` under `lists_key`.
-    """
+    def make(self, folder: Path, *, version: str, copy: str, now: int, offline: bool) -> State:
+        """Loads, checks and warms up. `offline`: with what this host has, without asking a store that may be down."""
+        ...
+
+    def follow(self, state: State) -> State:
+        """The state with what is newly published beside its model, or the very same one."""
+        ...
+
+
+class Watcher(Generic[State]):
+    """Keeps `served` at the champion. `clock` gives milliseconds since the epoch; `scenario` is for the log."""
 
     def __init__(
         self,
         *,
-        served: Served,
+        scenario: str,
+        served: Served[State],
         source: ChampionSource,
-        load: Callable[[Path], LoadedModel],
+        maker: Maker[State],
         copies: Copies,
-        objects: Objects,
-        lists_key: str,
-        lists_copies: Copies,
-        metrics: ScenarioMetrics,
+        metrics: ModelMetrics,
         clock: Callable[[], int],
         every: float = 2.0,
     ) -> None:
+        self._scenario = scenario
         self._served = served
         self._source = source
-        self._load = load
+        self._maker = maker
         self._copies = copies
-        self._objects = objects
-        self._lists_key = lists_key
-        self._lists_copies = lists_copies
         self._metrics = metrics
         self._clock = clock
         self._every = every
-        self._fingerprint = ("", "")  # a copy and the fingerprint of its items
-        self._refused: dict[tuple[str, str], int] = {}  # (what, name) -> looks until it is tried again
+        self._refused = Refusals()
+        self._marked: str | None = None
+        self._answers = False
+        self._looked = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Serves the last good copy at once, or looks at the registry when there is none; then follows in a thread."""
-        self._serve_last_good()
+        """Loads the last good copy, then follows the registry in a thread. Returns after the first look, or after
+        `FIRST_LOOK_SECONDS` of it when there is a copy to serve meanwhile."""
+        self._safely(self._serve_last_good)
         if self._served.state is None:
-            self.look()
-        self._thread = threading.Thread(target=self._run, name="vitrina-watcher", daemon=True)
+            self._look()
+        self._thread = threading.Thread(target=self._run, name=f"vitrina-watcher-{self._scenario}", daemon=True)
         self._thread.start()
+        self._looked.wait(FIRST_LOOK_SECONDS)
 
     def stop(self) -> None:
         """Ends the thread; waits for a look that is under way."""
@@ -94,145 +100,106 @@ class Watcher:
             self._thread.join(timeout=30)
 
     def look(self) -> None:
-        """One look at the registry and the lists; swaps when something new is there and good."""
-        self._refused = {key: left - 1 for key, left in self._refused.items() if left > 1}
+        """One look at what is published; swaps when something new is there and good. While nothing is served, a good
+        copy will do."""
+        self._refused.look()
         champion = self._champion()
         if champion is not None:
             version = str(champion.version)
             copy = copy_name(version, champion.run_id)
             state = self._served.state
-            if (state is None or state.copy != copy) and ("model", copy) not in self._refused:
-                self._swap_model(copy, lambda: self._copies.get(copy, lambda to: self._source.fetch(version, to)))
-        self._follow_lists()
+            if (state is None or state.copy != copy) and copy not in self._refused:
+                self._swap(copy, lambda to: self._source.fetch(version, to))
+        if self._answers:
+            self._served.confirmed = True
+        if self._served.state is None:
+            self._serve_last_good()
+        state = self._served.state
+        if state is not None:
+            followed = self._maker.follow(state)
+            if followed is not state:
+                self._assign(followed)
+            if champion is not None:
+                self._mark(state.copy, champion=copy)
+
+    def _look(self) -> None:
+        self._safely(self.look)
+        self._looked.set()
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                self.look()
-            except Exception:
-                log.exception("A look at the registry failed; the present model stays")
-                self._metrics.swap("watcher", "failed")
+            self._look()
             self._stop.wait(self._every)
 
+    def _safely(self, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except Exception:
+            log.exception("A look at the registry failed; the present model stays (%s)", self._scenario)
+            self._metrics.swap("watcher", "failed")
+
     def _champion(self) -> PublishedVersion | None:
+        self._answers = False
         try:
             champion = self._source.champion()
         except (VitrinaError, OSError) as error:
-            log.warning("The registry does not answer (%s); the present model stays", error)
+            log.warning("The registry does not answer (%s); the present model stays (%s)", error, self._scenario)
             self._metrics.registry_up(False)
             return None
         self._metrics.registry_up(True)
+        self._answers = True
         return champion
+
+    def _mark(self, copy: str, *, champion: str) -> None:
+        """Marks the served champion as good, at every look until that succeeds; not a copy that stands in for it."""
+        if copy == champion != self._marked:
+            self._copies.mark_good(copy)
+            self._marked = copy
 
     def _serve_last_good(self) -> None:
         for copy in self._copies.good():
-            if self._swap_model(copy, partial(self._copies.folder, copy), self._kept_lists):
+            if copy not in self._refused and self._swap(copy):
                 return
 
-    def _swap_model(self, copy: str, folder: Callable[[], Path], lists_for: ListsFor | None = None) -> bool:
-        version = version_of(copy)
-        try:
-            model = self._load(folder())
-            lists = (lists_for or self._lists_for)(version, self._fingerprint_of(copy, model), model)
-            state = build_state(version=version, copy=copy, model=model, lists=lists, now=self._clock())
-        except Exception as error:
-            expected = isinstance(error, VitrinaError | OSError)
-            log.error("Model %s is refused, the present one stays: %s", version, error, exc_info=not expected)
-            self._refuse("model", copy)
-            self._copies.discard(copy)
-            return False
-        self._assign(state, "model")
-        self._copies.mark_good(copy)
+    def _swap(self, copy: str, fetch: Callable[[Path], None] | None = None, *, again: bool = True) -> bool:
+        """Whether a copy was put to work: the champion's with `fetch`, without it one that stands in, offline. While
+        that lasts no other worker removes it; one that went all the same is not refused but fetched `again`."""
+        version, offline = version_of(copy), fetch is None
+        with ExitStack() as use:
+            here = offline
+            try:
+                here = here or self._copies.folder(copy).is_dir()
+                folder = use.enter_context(self._copies.used(copy, fetch))
+                here = True
+                state = self._maker.make(folder, version=version, copy=copy, now=self._clock(), offline=offline)
+            except Exception as error:
+                use.close()
+                if here and isinstance(error, DamagedError | FileNotFoundError) and self._copies.is_gone(copy):
+                    log.warning("The copy of model %s went while it was being loaded (%s)", version, self._scenario)
+                    return not offline and again and self._swap(copy, fetch, again=False)
+                self._refuse(copy, error, offline=offline, here=here)
+                return False
+            self._assign(state)
+            self._metrics.swap("model", "done")
+            if not offline:
+                self._mark(copy, champion=copy)
         return True
 
-    def _follow_lists(self) -> None:
-        state = self._served.state
-        if state is None:
-            return
-        fingerprint = self._fingerprint_of(state.copy, state.model)
-        lists = self._lists_for(state.version, fingerprint, state.model, present=state.lists)
-        if lists is not state.lists:
-            self._assign(replace(state, lists=lists), "lists")
+    def _refuse(self, copy: str, error: Exception, *, offline: bool, here: bool) -> None:
+        expected = isinstance(error, VitrinaError | OSError)
+        said = "Model %s is refused, the present one stays: %s (%s)"
+        log.error(said, version_of(copy), error, self._scenario, exc_info=not expected)
+        self._refused.add(copy, error, here=here)
+        self._metrics.swap("model", "refused")
+        if isinstance(error, DamagedError) or not (offline or is_passing(error)):
+            self._copies.discard(copy)
 
-    def _fingerprint_of(self, copy: str, model: LoadedModel) -> str:
-        if self._fingerprint[0] != copy:
-            self._fingerprint = (copy, items_fingerprint(model.recommender.items))
-        return self._fingerprint[1]
-
-    def _lists_for(
-        self, version: str, fingerprint: str, model: LoadedModel, present: Lists | None = None
-    ) -> Lists | None:
-        """The lists to serve beside a model: `present` when they are still right or the new ones are broken, those kept
-        on this host when the store does not answer."""
-        try:
-            found = find_lists(self._objects, self._lists_key, model_version=version, items_fingerprint=fingerprint)
-            self._metrics.objects_up(True)
-        except (StoreError, ConfigError, OSError) as error:
-            log.warning("The object store does not answer (%s); the present lists stay", error)
-            self._metrics.objects_up(False)
-            return present or self._kept_lists(version, fingerprint, model)
-        except VitrinaError as error:
-            log.error("The published lists are not readable, the present ones stay: %s", error)
-            self._metrics.swap("lists", "refused")
-            return present
-        if found is None or (present is not None and found.copy == present.folder.name):
-            return present
-        if ("lists", found.copy) in self._refused:
-            return present
-        try:
-            lists = self._opened(self._lists_copies.get(found.copy, partial(self._fetch_lists, found)), model)
-        except StoreError as error:
-            log.warning("Lists %s cannot be fetched, the present ones stay: %s", found.version, error)
-            self._metrics.objects_up(False)
-            return present
-        except (VitrinaError, OSError) as error:
-            log.error("Lists %s are refused, the present ones stay: %s", found.version, error)
-            self._refuse("lists", found.copy)
-            self._lists_copies.discard(found.copy)
-            return present
-        self._lists_copies.mark_good(found.copy)
-        return lists
-
-    def _fetch_lists(self, found: Published, folder: Path) -> None:
-        self._objects.get_folder(f"{self._lists_key}/{found.version}", folder)
-        if seal_of(read_seal(folder / LISTS_FILE, schema_version=SCHEMA_VERSION)) != found.seal:
-            raise ModelFormatError(f"lists {found.version}: are being published again. They are fetched later")
-
-    def _kept_lists(self, version: str, fingerprint: str, model: LoadedModel) -> Lists | None:
-        """The last good lists of this host that fit a model, those that it made itself before others."""
-        kept = []
-        for copy in self._lists_copies.good():
-            try:
-                lists = self._opened(self._lists_copies.folder(copy), model)
-            except (VitrinaError, OSError) as error:
-                log.error("The kept lists %s are refused: %s", copy, error)
-                continue
-            if lists.items_fingerprint == fingerprint:
-                kept.append(lists)
-        return next((one for one in kept if one.model_version == version), next(iter(kept), None))
-
-    @staticmethod
-    def _opened(folder: Path, model: LoadedModel) -> Lists:
-        lists = Lists.open(folder)
-        lists.check_items(len(model.recommender.items))
-        return lists
-
-    def _refuse(self, what: str, version: str) -> None:
-        self._refused[(what, version)] = RETRY_AFTER_LOOKS
-        self._metrics.swap(what, "refused")
-
-    def _assign(self, state: ServingState, what: str) -> None:
+    def _assign(self, state: State) -> None:
         before = self._served.state
         self._served.state = state
-        self._metrics.swap(what, "done")
-        self._metrics.serving(
-            state.version,
-            before=None if before is None else before.version,
-            as_of=state.model.as_of,
-            lists_as_of=None if state.lists is None else state.lists.as_of,
-            now=self._clock(),
-        )
-        log.info("Serving model %s with lists %s", state.version, state.lists.version if state.lists else "none")
+        before_version = None if before is None else before.version
+        self._metrics.serving(state.version, before=before_version, now=self._clock(), **state.times)
+        log.info("Serving %s (%s)", state, self._scenario)
 
 
 def copy_name(version: str, run_id: str) -> str:
