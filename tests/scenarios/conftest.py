@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from small_recipe import put_small_recipe
 
-from vitrina.events.synthetic import WorldSpec, generate_world
+from vitrina.events.synthetic_panels.generator import PanelSpec, generate_panel
+from vitrina.events.synthetic_shop.generator import WorldSpec, generate_world
 from vitrina.registry.file_registry import FileRegistry
 from vitrina.scenarios import Run
 from vitrina.storage.objects import FolderObjects
@@ -47,21 +49,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_recipe() -> Callable[[FolderObjects], None]:
     """Puts a recipe that trains quickly where the steps look for a tuned one."""
-    from vitrina.candidates.als import ALS
-    from vitrina.ranking.catboost_ranker import CatBoostRanker
-    from vitrina.recommend.sources import Sources
-    from vitrina.recommend.two_stage import TwoStage
-
-    small = TwoStage(
-        sources=Sources(als=ALS(factors=8, iterations=3)),
-        ranker=CatBoostRanker(losses=("Logloss",), iterations=15, depth=3),
-        groups=300,
-    )
-
-    def put(objects: FolderObjects) -> None:
-        objects.put_bytes("storefront/recipe.json", json.dumps(small.as_json()).encode())
-
-    return put
+    return put_small_recipe
 
 
 @pytest.fixture
@@ -84,3 +72,27 @@ def raw_sample(data_dir: Path, tmp_path: Path) -> Path:
     shutil.copytree(data_dir / "retailrocket-raw-sample", folder)
     shutil.copy(data_dir / "retailrocket" / "category_tree.csv", folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def panels(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Validated panels: "world" of 2,500 clients and nine months with all of its laws, "noise" without any, "short" of
+    a few clients and three months."""
+    spec = PanelSpec(customers=2_500, months=9, seed=1)
+    root = tmp_path_factory.mktemp("panels")
+    generate_panel(spec, root / "world")
+    generate_panel(replace(spec, structure=0.0), root / "noise")
+    generate_panel(replace(spec, customers=300, months=3), root / "short")
+    return {name: root / name for name in ("world", "noise", "short")}
+
+
+@pytest.fixture(scope="session")
+def bank_at(run_at: Callable[..., Run], panels: Mapping[str, Path]) -> Callable[..., Run]:
+    """A run over a home where a panel is validated already."""
+
+    def build(home: Path, panel: str, **asked: Any) -> Run:
+        run = replace(run_at(home, **asked), scenario="bank_products")
+        run.objects.put_folder(run.key("validated"), panels[panel])
+        return run
+
+    return build

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 
 import pytest
 
 from vitrina.errors import ConfigError
+from vitrina.registry.mlflow_registry import code_file
 from vitrina.scenarios import SCENARIOS, scenario
 from vitrina.scenarios.storefront import SCENARIO
 
@@ -28,6 +30,17 @@ def test_names_are_pinned() -> None:
     assert SCENARIO.step("ranker") is SCENARIO.steps[4]
 
 
+def test_names_of_the_bank_are_pinned() -> None:
+    bank = scenario("bank_products")
+    assert bank.experiment == bank.registered_model == bank.name == "bank_products"
+    assert [step.name for step in bank.steps] == [
+        "extract", "validate", "prepare", "propensity", "evaluate", "register", "promote",
+    ]  # fmt: skip
+    assert bank.setting("EXPERIMENT", {"VITRINA_BANK_EXPERIMENT": "e", "VITRINA_EXPERIMENT": "f"}) == "e"
+    assert SCENARIO.setting("EXPERIMENT", {"VITRINA_BANK_EXPERIMENT": "e"}) is None
+    assert bank.setting("EXPERIMENT", {"VITRINA_BANK_EXPERIMENT": ""}) is None
+
+
 def test_unknown_names_tell_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="storefront"):
         scenario("shopfront")
@@ -43,6 +56,16 @@ def test_every_input_is_an_earlier_output_and_every_function_exists(name: str) -
         made |= set(step.outputs)
         module, _, function = step.function.partition(":")
         assert callable(getattr(importlib.import_module(module), function))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_verb_has_its_function_or_says_where_to_go(name: str) -> None:
+    declared = scenario(name)
+    for verb in declared.verbs:
+        assert callable(declared.verb(verb))
+    with pytest.raises(ConfigError, match=rf"{name} has no `sing`\. ?{re.escape(declared.instead)}"):
+        declared.verb("sing")
+    assert code_file(declared.pyfunc).is_file()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from vitrina.events.schema import DAY_MS
-from vitrina.events.synthetic import WorldSpec, generate_world
+from vitrina.events.synthetic_shop.generator import WorldSpec, generate_world
 from vitrina.features.item_columns import ITEM_FEATURES
 from vitrina.pipeline import run_step, train
 from vitrina.registry.model_format import read_model, write_model
@@ -83,7 +83,8 @@ def test_twenty_undrifted_days_raise_no_more_alarms_than_stated(trained: Run) ->
 @contextmanager
 def broken_item_table(run: Run, breaking: Callable[[dict[str, Any]], None]) -> Iterator[None]:
     """The item table of the last day's cut-off with columns changed; whole again afterwards."""
-    name = f"sources/{tables_name(run, recipe(run), END - 2 * WEEK)}"
+    with opened(run) as shop:
+        name = f"sources/{tables_name(shop, recipe(run), END - 2 * WEEK)}"
     stored = read_model(run.local(name))
     arrays = {key: np.array(value) for key, value in stored.arrays.items()}
     columns = {feature: arrays["item_values"][:, place] for place, feature in enumerate(ITEM_FEATURES)}

@@ -8,7 +8,11 @@ import importlib
 from vitrina.errors import ConfigError
 from vitrina.scenarios.scenario import Run, Scenario, Step
 
-SCENARIOS: dict[str, str] = {"storefront": "vitrina.scenarios.storefront"}
+SCENARIOS: dict[str, str] = {
+    "storefront": "vitrina.scenarios.storefront",
+    "bank_products": "vitrina.scenarios.bank_products",
+    "basket": "vitrina.scenarios.basket",
+}
 """Module of each scenario; it holds a `SCENARIO`."""
 
 __all__ = ["SCENARIOS", "Run", "Scenario", "Step", "scenario"]

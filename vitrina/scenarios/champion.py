@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +10,35 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vitrina.errors import DataError, NoChampionError
+from vitrina.errors import ConfigError, DataError, NoChampionError
 from vitrina.evaluation.holdout import read_holdout, score_holdout
 from vitrina.evaluation.id_files import id_reader, read_users
 from vitrina.features.history import Histories, History, Moments
 from vitrina.recommend.recommender import Recommender
-from vitrina.registry.model_format import read_model
+from vitrina.scenarios.offers_file import offers_file
+from vitrina.scenarios.publication import champion_model
 from vitrina.scenarios.scenario import Run
 from vitrina.serving.lists import Lists, find_lists
 from vitrina.serving.state import items_fingerprint
+
+LONGEST = 100
+
+
+def recommend(run: Run, user_id: str | None, *, k: int, session: list[str]) -> dict[str, Any]:
+    """See `Champion.recommend`. `ConfigError` for nobody."""
+    if user_id is None:
+        raise ConfigError("it is not said whom to recommend to. Name a user: --user-id ID")
+    return Champion.open(run).recommend(user_id, k=k, session=session)
+
+
+def batch(run: Run, users: Path, out: Path, *, k: int | None, new_only: bool) -> dict[str, Any]:
+    """See `Champion.batch`; without a `k`, 100."""
+    return Champion.open(run).batch(users, out, k=k or LONGEST, new_only=new_only, progress=run.progress)
+
+
+def score(run: Run, holdout: Path, *, k: int, new_only: bool) -> dict[str, Any]:
+    """See `Champion.score`."""
+    return Champion.open(run).score(holdout, k=k, new_only=new_only)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,24 +53,19 @@ class Champion:
     def open(cls, run: Run) -> Champion:
         """The champion, mapped from a copy that is unlinked at once. `NoChampionError` when nothing is promoted, or no
         lists are published for its items."""
-        version = run.registry.champion()
-        if version is None:
-            raise NoChampionError(f"no champion yet. Make one: vitrina train {run.scenario} --data PATH")
-        with tempfile.TemporaryDirectory(prefix="vitrina-champion-") as copy:
-            run.registry.fetch(version.version, Path(copy) / "model")
-            recommender = Recommender.load(read_model(Path(copy) / "model", verify=False))
+        version, recommender = champion_model(run, Recommender.load)
         root = run.key("lists")
         found = find_lists(
             run.objects,
             root,
-            model_version=version.version,
+            model_version=version,
             items_fingerprint=items_fingerprint(recommender.items),
         )
         if found is None:
             remedy = f"Publish them: vitrina step {run.scenario} publish"
-            raise NoChampionError(f"no lists fit version {version.version}. {remedy}")
+            raise NoChampionError(f"no lists fit version {version}. {remedy}")
         folder = run.objects.local(f"{root}/{found.version}")
-        return cls(version=version.version, recommender=recommender, lists=Lists.open(folder))
+        return cls(version=version, recommender=recommender, lists=Lists.open(folder))
 
     def recommend(self, user_id: str, *, k: int, session: list[str]) -> dict[str, Any]:
         """The answer for one user, as the service gives it without lists. `DataError` for an unknown item or an id of
@@ -83,28 +96,16 @@ class Champion:
     ) -> dict[str, Any]:
         """Writes user,item,rank,score for every user of the file, through a temporary name; strangers get popular
         items. `DataError` when the file cannot be read or `out` cannot be written."""
-        if out.is_dir():
-            raise DataError("this is a folder", where=str(out), remedy="Name a file to write: --out FILE.csv")
         wanted = read_users(users, self.lists.users)
         rows = self.lists.users.rows(np.array(wanted) if self.lists.users.kind == "int" else wanted)
         items, scores = self._lists_of(rows, k=k, new_only=new_only)
-        staged = out.with_name(f".{out.name}.tmp")
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            with staged.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(["user", "item", "rank", "score"])
-                for place, user in enumerate(wanted):
-                    found = self.recommender.items.ids_of(items[place][items[place] >= 0])
-                    for rank, (item, score) in enumerate(zip(found, scores[place], strict=False), 1):
-                        writer.writerow([user, item, rank, f"{score:.6g}"])
-                    if place % 1000 == 0:
-                        progress("users", place, len(wanted))
-            staged.replace(out)
-        except OSError as error:
-            raise DataError(
-                f"cannot be written ({error.strerror})", where=str(out), remedy="Name another file: --out FILE.csv"
-            ) from error
+        with offers_file(out, ("user", "item", "rank", "score")) as write:
+            for place, user in enumerate(wanted):
+                found = self.recommender.items.ids_of(items[place][items[place] >= 0])
+                ranked = enumerate(zip(found, scores[place], strict=False), 1)
+                write((user, item, rank, f"{score:.6g}") for rank, (item, score) in ranked)
+                if place % 1000 == 0:
+                    progress("users", place, len(wanted))
         return {"users": len(wanted), "unknown": int((rows < 0).sum()), "out": str(out), "model_version": self.version}
 
     def score(self, holdout: Path, *, k: int, new_only: bool) -> dict[str, Any]:

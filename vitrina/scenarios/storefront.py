@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vitrina.scenarios.prepared import MADE_OF, Origin
 from vitrina.scenarios.scenario import Run, Scenario, Step
 from vitrina.scenarios.storefront_tables import keep_tables, tables_at, tables_name
 
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     from vitrina.events.splits import Window
     from vitrina.features.shop import Shop
     from vitrina.recommend.two_stage import TwoStage
-    from vitrina.registry.registry import RunRecord
+    from vitrina.scenarios.publication import Judged
 
 _HERE = "vitrina.scenarios.storefront"
+_CHAMPION = "vitrina.scenarios.champion"
 _LOG = "vitrina.scenarios.event_log"
+_PUBLICATION = "vitrina.scenarios.publication"
 
 SCENARIO = Scenario(
     name="storefront",
@@ -49,9 +52,10 @@ SCENARIO = Scenario(
             outputs=("registered.json",),
             function=f"{_HERE}:register",
         ),
-        Step(name="promote", inputs=("registered.json",), outputs=(), function=f"{_LOG}:promote"),
+        Step(name="promote", inputs=("registered.json",), outputs=(), function=f"{_PUBLICATION}:promote"),
         Step(name="publish", inputs=("prepared",), outputs=("lists",), function=f"{_HERE}:publish"),
     ),
+    verbs={"recommend": f"{_CHAMPION}:recommend", "batch": f"{_CHAMPION}:batch", "holdout": f"{_CHAMPION}:score"},
 )
 
 LIST_LENGTH = 100
@@ -66,9 +70,11 @@ METRICS = ("ndcg@10", "recall@10", "hr@10", "map@10", "precision@10", "hr@100")
 def recipe(run: Run) -> TwoStage:
     """The recipe that this run trains: the tuned one that lies in the store, else the defaults."""
     from vitrina.recommend.two_stage import TwoStage
+    from vitrina.scenarios.tuned import kept_recipe
 
     if run.objects.exists(run.key("recipe.json")):
-        return TwoStage.from_json(json.loads(run.objects.get_bytes(run.key("recipe.json"))))
+        kept = json.loads(run.objects.get_bytes(run.key("recipe.json")))
+        return kept_recipe(run, kept, TwoStage.from_json, TwoStage())
     return TwoStage()
 
 
@@ -105,7 +111,7 @@ def cuts(shop: Shop) -> list[int]:
 def drop_other_tables(run: Run, shop: Shop, spec: TwoStage) -> None:
     """Removes the tables under `sources/` that no step of this recipe on this log asks for."""
     asked = (shop.as_of, *(one.start for one in windows(shop)), *cuts(shop))
-    keep_tables(run, {tables_name(run, spec, cut) for cut in asked})
+    keep_tables(run, {tables_name(shop, spec, cut) for cut in asked})
 
 
 def candidates(run: Run) -> dict[str, Any]:
@@ -115,6 +121,7 @@ def candidates(run: Run) -> dict[str, Any]:
 
     spec = recipe(run)
     with opened(run) as shop:
+        origin = Origin.of(shop.prepared.folder, shop.as_of)
         starts = [window.start for window in windows(shop)]
         for done, cut in enumerate([shop.as_of, *starts]):
             run.progress("candidate sources", done, len(starts) + 1)
@@ -124,7 +131,7 @@ def candidates(run: Run) -> dict[str, Any]:
         )
     run.note(f"candidate recall {recall.union:.3f} over {recall.pairs:,} wanted items")
     found = {"union": recall.union, "by_source": recall.by_source, "pairs": recall.pairs}
-    run.objects.put_bytes(run.key("recall.json"), json.dumps(found).encode())
+    run.objects.put_bytes(run.key("recall.json"), json.dumps({**found, MADE_OF: origin.as_json()}).encode())
     return {
         "rows_in": len(shop.log.ts),
         "rows_out": sum(len(part) for part in rows.values()),
@@ -136,13 +143,10 @@ def candidates(run: Run) -> dict[str, Any]:
 
 def ranker(run: Run) -> dict[str, Any]:
     """Learns the ranker of the final model from the newest cut-offs whose two weeks of labels are known."""
-    from vitrina.errors import DataError
-    from vitrina.recommend.two_stage import train_ranker
-    from vitrina.registry.model_format import write_model
+    from vitrina.scenarios.storefront_ranker import Learned
 
     spec = recipe(run)
     with opened(run) as shop:
-        table = partial(tables_at, run, shop, spec)
         if run.tune:
             from vitrina.recommend.tuning import tune
 
@@ -150,78 +154,54 @@ def ranker(run: Run) -> dict[str, Any]:
                 spec,
                 shop.histories,
                 cuts(shop),
-                table,
+                partial(tables_at, run, shop, spec),
                 before=shop.as_of,
                 trials=run.tune,
                 threads=run.threads,
                 note=run.note,
             )
             run.objects.put_bytes(run.key("recipe.json"), json.dumps(spec.as_json()).encode())
-        try:
-            trained = train_ranker(
-                spec, shop.histories, cuts(shop), table, before=shop.as_of, threads=run.threads, note=run.note
-            )
-        except DataError as error:
-            run.note(str(error))
-            with run.writing("ranker") as folder:
-                write_model(folder, arrays={}, files={}, meta={"learned": False, "why": str(error)})
-            return {"rows_in": len(shop.log.ts), "rows_out": 0, "learned": False, "why": str(error)}
-    rankers = {name: fitted.as_json() for name, fitted in trained.rankers.items()}
-    meta = {"learned": True, "rankers": rankers, "groups": trained.groups, "cuts": list(trained.cuts)}
-    arrays = trained.trees._asdict() | {f"curve_{name}": fitted.curve for name, fitted in trained.rankers.items()}
-    with tempfile.TemporaryDirectory() as scratch, run.writing("ranker") as folder:
-        files = {f"ranker_{name}.cbm": Path(scratch) / name for name in trained.rankers}
-        for path, fitted in zip(files.values(), trained.rankers.values(), strict=True):
-            path.write_bytes(fitted.cbm)
-        write_model(folder, arrays=arrays, files=files, meta=meta)
-    return {
-        "rows_in": len(shop.log.ts),
-        "rows_out": trained.groups,
-        "learned": True,
-        "ndcg": {name: one["ndcg"] for name, one in rankers.items()},
-        "groups": trained.groups,
-    }
+        learned = Learned.of(run, shop, spec, cuts(shop))
+        rows = len(shop.log.ts)
+    with run.writing("ranker") as folder:
+        learned.write(folder)
+    return {"rows_in": rows, **learned.as_json()}
 
 
 def evaluate(run: Run) -> dict[str, Any]:
     """Backtests the recipe, the champion's recipe and the publishable baselines on the windows; the gate decides."""
-    from vitrina.evaluation.gate import CHAMPION, Gate
+    from vitrina.evaluation.gate import Gate
     from vitrina.evaluation.report import Table
+    from vitrina.scenarios.publication import write_verdict
 
     spec = recipe(run)
-    scores, events = backtested(run, spec)
+    scores, events, judged = backtested(run, spec)
     verdict = Gate().decide(scores["candidate"], scores.get("champion"), {name: scores[name] for name in BASELINES})
-    for reason in verdict.reasons:
-        run.note(reason)
     table = Table.of("Rolling windows, repeats allowed", scores, METRICS)
     with run.objects.writing(run.key("evaluation")) as folder:
-        (folder / "verdict.json").write_text(json.dumps(verdict.as_json()))
         (folder / "table.json").write_text(table.to_json())
         (folder / "table.md").write_text(table.markdown())
-        for name, found in scores.items():
-            found.save(folder / f"{name}.npz")
+        result = write_verdict(run, folder, verdict, scores, judged)
     quality = {name: {metric: found.mean(metric) for metric in METRICS} for name, found in scores.items()}
-    outcome = "refused" if verdict.winner == CHAMPION else "promoted"
     return {
         "rows_in": events,
         "rows_out": len(scores["candidate"]),
-        "winner": verdict.winner,
-        "promote": verdict.promote,
-        "reasons": list(verdict.reasons),
         "ndcg@10": {name: of["ndcg@10"] for name, of in quality.items()},
         "quality": quality,
-        "gate": {"outcome": outcome, "reasons": list(verdict.reasons)},
+        **result,
     }
 
 
-def backtested(run: Run, spec: TwoStage) -> tuple[dict[str, Scores], int]:
-    """Pooled scores of "candidate", "champion" (when there is one) and the baselines, on the same rows; and how many
-    events there were to learn from."""
+def backtested(run: Run, spec: TwoStage) -> tuple[dict[str, Scores], int, Judged]:
+    """Pooled scores of "candidate", "champion" (when there is one) and the baselines, on the same rows; how many events
+    there were to learn from; and what was judged."""
     from dataclasses import replace
 
     from vitrina.evaluation.backtest import backtest
     from vitrina.evaluation.recipes import TwoStageAtWindows
     from vitrina.evaluation.truth import EventArrays
+    from vitrina.recommend.two_stage import TwoStage
+    from vitrina.scenarios.publication import Judged, reigning_champion
 
     with opened(run) as shop:
 
@@ -236,9 +216,9 @@ def backtested(run: Run, spec: TwoStage) -> tuple[dict[str, Scores], int]:
             )
 
         recipes = {"candidate": at_windows(spec)}
-        reigning = champion_recipe(run)
-        if reigning is not None and reigning != spec:
-            recipes["champion"] = at_windows(reigning)
+        reigning = reigning_champion(run, TwoStage.from_json)
+        if reigning is not None and reigning.recipe != spec:
+            recipes["champion"] = at_windows(reigning.recipe)
         recipes |= {name: at_windows(replace(spec, ranker_name=name)) for name in BASELINES}
         events = EventArrays(**shop.log._asdict())
         found = backtest(
@@ -249,33 +229,12 @@ def backtested(run: Run, spec: TwoStage) -> tuple[dict[str, Scores], int]:
             tasks=("repeats",),
             on_step=lambda line: run.note(f"backtest: {line}"),
         )["repeats"]
-    if reigning is not None and reigning == spec:
+        origin = Origin.of(shop.prepared.folder, shop.as_of)
+    if reigning is not None and reigning.recipe == spec:
         found["champion"] = found["candidate"]
-    return found, len(events.ts)
-
-
-def champion_recipe(run: Run) -> TwoStage | None:
-    """The recipe that made the champion; None before the first.
-
-    `ModelFormatError` for one that this release cannot train again; with `force` it is passed over.
-    """
-    from vitrina.errors import ModelFormatError
-    from vitrina.recommend.two_stage import TwoStage
-    from vitrina.registry.model_format import read_model
-
-    champion = run.registry.champion()
-    if champion is None:
-        return None
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            run.registry.fetch(champion.version, Path(scratch) / "model")
-            return TwoStage.from_json(read_model(Path(scratch) / "model", verify=False).meta["recipe"])
-        except ModelFormatError as error:
-            unlike = f"champion {champion.version} cannot be compared with: {error}"
-            if not run.force:
-                raise ModelFormatError(f"{unlike}. To replace it without a comparison: --force") from error
-            run.note(unlike)
-            return None
+    champion = None if reigning is None else reigning.version
+    judged = Judged(candidate=spec.as_json(), origin=origin, champion=champion)
+    return found, len(events.ts), judged
 
 
 def drift(run: Run) -> dict[str, Any]:
@@ -289,51 +248,50 @@ def drift(run: Run) -> dict[str, Any]:
 def register(run: Run) -> dict[str, Any]:
     """Writes the winner, fitted to the end of the log, as a model folder and registers it with everything that led to
     it; the same model as the last time keeps its version."""
-    from vitrina.registry.model_format import content_digest
-    from vitrina.scenarios.storefront_model import write_winner
+    from dataclasses import replace
+
+    from vitrina.evaluation.gate import CHAMPION
+    from vitrina.recommend.two_stage import TwoStage
+    from vitrina.scenarios.publication import read_verdict, register_once
+    from vitrina.scenarios.storefront_model import require_one_run, write_winner
+    from vitrina.scenarios.storefront_ranker import Learned
+    from vitrina.scenarios.winner import winner_of
 
     spec = recipe(run)
-    verdict = json.loads((run.local("evaluation") / "verdict.json").read_text())
-    winner = verdict["winner"] if verdict["winner"] in BASELINES else spec.ranker_name
+    verdict = read_verdict(run)
     with opened(run) as shop, tempfile.TemporaryDirectory() as scratch:
-        tables = tables_at(run, shop, spec, shop.as_of)
-        folder, record = write_winner(
-            run, shop, spec, winner, tables, as_of=shop.as_of, verdict=verdict, scratch=Path(scratch)
+        require_one_run(run, shop, spec, verdict)
+        winner = winner_of(
+            run,
+            verdict,
+            baselines={name: replace(spec, ranker_name=name) for name in BASELINES},
+            candidate=(spec.ranker_name, spec),
+            read=TwoStage.from_json,
         )
-        digest = content_digest(folder, without=("metrics",))  # whom it was compared with is no part of it
-        version = _registered_before(run, digest, record)
-        if version is None:
-            version = run.registry.register(folder, record).version
-            run.note(f"Registered version {version}: {winner}")
-        else:
-            run.note(f"Version {version} is this very model")
+        ranker = run.local("ranker")
+        if winner.judged == CHAMPION and winner.recipe.ranker_name == "catboost" and winner.recipe != spec:
+            ranker = Path(scratch) / "ranker"
+            Learned.of(run, shop, winner.recipe, cuts(shop)).write(ranker)
+        folder, record = write_winner(
+            run,
+            shop,
+            winner,
+            tables_at(run, shop, winner.recipe, shop.as_of),
+            ranker=ranker,
+            as_of=shop.as_of,
+            verdict=verdict,
+            scratch=Path(scratch),
+        )
+        found = register_once(run, folder, record, winner, verdict)
         drop_other_tables(run, shop, spec)
-    promote = bool(verdict["winner"] != "champion")
-    found = {"version": version, "winner": winner, "promote": promote, "content": digest}
-    run.objects.put_bytes(run.key("registered.json"), json.dumps(found).encode())
     return {"rows_in": len(shop.log.ts), **found}
-
-
-def _registered_before(run: Run, digest: str, record: RunRecord) -> str | None:
-    """The version that holds this content already: what the last `register` made, or the newest of all, whose
-    `register` may have been killed before it wrote that down."""
-    from vitrina.registry.model_format import content_digest
-
-    versions = run.registry.versions()
-    if run.objects.exists(run.key("registered.json")):
-        last = json.loads(run.objects.get_bytes(run.key("registered.json")))
-        if last.get("content") == digest and any(one.version == last["version"] for one in versions):
-            return str(last["version"])
-    if not versions or versions[0].metrics != record.written_metrics():
-        return None
-    with tempfile.TemporaryDirectory() as scratch:
-        run.registry.fetch(versions[0].version, Path(scratch) / "model")
-        same = content_digest(Path(scratch) / "model", without=("metrics",)) == digest
-    return versions[0].version if same else None
 
 
 def publish(run: Run) -> dict[str, Any]:
     """Lists of the champion for everybody active lately, and the histories of all, beside the model."""
     from vitrina.scenarios.storefront_lists import publish_for
 
+    if run.challenger and run.registry.champion() is None:
+        run.note(f"No lists are made before the first promotion; after it: vitrina step {run.scenario} publish")
+        return {"rows_out": 0, "lists": 0}
     return publish_for(run, list_length=LIST_LENGTH, active_days=ACTIVE_DAYS)

@@ -26,6 +26,7 @@ from vitrina.recommend.desk import CANDIDATES
 from vitrina.recommend.recommender import Recommender
 from vitrina.recommend.two_stage import TwoStage
 from vitrina.registry.model_format import read_model
+from vitrina.scenarios.prepared import MADE_OF, Origin
 from vitrina.scenarios.scenario import Run
 from vitrina.scenarios.storefront_tables import has_tables, tables_at
 from vitrina.telemetry.drift import LEAST_VISITORS, LEAST_WEEKS, Day, Drift, judge, not_judged, too_little
@@ -46,7 +47,8 @@ def report_drift(run: Run, shop: Shop, spec: TwoStage, cuts: Sequence[int]) -> d
     told = {"day": day, "rows": found.visitors * ROWS, **found.as_json()}
     with run.writing("drift") as folder:
         folder.mkdir()
-        (folder / "drift.json").write_text(json.dumps(told, indent=1))
+        origin = Origin.of(shop.prepared.folder, shop.as_of).as_json()
+        (folder / "drift.json").write_text(json.dumps({**told, MADE_OF: origin}, indent=1))
         (folder / "report.html").write_text(page(found, day=day, title=run.scenario), encoding="utf-8")
     run.note(verdict(found))
     return {"rows_in": len(shop.log.ts), "rows_out": told["rows"], "drift": told}
@@ -64,7 +66,7 @@ def _found(run: Run, shop: Shop, spec: TwoStage, cuts: Sequence[int]) -> Drift:
     why = too_little(last, [len(asked[cut]) for cut in busy])
     if why:
         return not_judged(why, visitors=last)
-    made = [cut for cut in busy if has_tables(run, spec, cut)][:MOST_WEEKS]
+    made = [cut for cut in busy if has_tables(run, shop, spec, cut)][:MOST_WEEKS]
     missing = [cut for cut in busy if cut not in made][: max(0, LEAST_WEEKS - len(made))]
     weeks = sorted(made + missing, reverse=True)
     return _compared(run, shop, spec, {cut: asked[cut] for cut in (newest, *weeks)})

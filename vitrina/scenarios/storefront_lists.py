@@ -21,13 +21,13 @@ from vitrina.features.shop import Shop
 from vitrina.recommend.recommender import Recommender
 from vitrina.registry.model_format import read_model
 from vitrina.scenarios.scenario import Run
-from vitrina.serving.lists import publish_lists, write_lists
+from vitrina.serving.lists import find_lists, publish_lists, write_lists
 from vitrina.serving.state import items_fingerprint
 
 
 def publish_for(run: Run, *, list_length: int, active_days: int) -> dict[str, Any]:
     """Publishes lists of the present champion as of the end of the log; readers see the old ones or the new ones,
-    whole."""
+    whole. Lists of the champion stay when the log ends before what it has learned from."""
     champion = run.registry.champion()
     if champion is None:
         raise NoChampionError(
@@ -37,6 +37,13 @@ def publish_for(run: Run, *, list_length: int, active_days: int) -> dict[str, An
         run.registry.fetch(champion.version, Path(scratch) / "model")
         recommender = Recommender.load(read_model(Path(scratch) / "model", verify=False))
         shop = Shop.open(Prepared.open(run.local("prepared")), engine, as_of=run.as_of)
+        root, fingerprint = run.key("lists"), items_fingerprint(recommender.items)
+        found = find_lists(run.objects, root, model_version=champion.version, items_fingerprint=fingerprint)
+        if shop.as_of < recommender.as_of and found is not None:
+            run.note(
+                f"The lists stay: the champion, version {champion.version}, has learned from newer data than these"
+            )
+            return {"rows_in": len(shop.log.ts), "rows_out": 0, "lists": 0}
         histories = in_rows_of(recommender.items, shop)
         activity = engine.to_arrow(user_activity(shop.prepared.events(engine), as_of=shop.as_of))
         recent = activity.column("last_ts").to_numpy() >= shop.as_of - active_days * DAY_MS
@@ -51,13 +58,12 @@ def publish_for(run: Run, *, list_length: int, active_days: int) -> dict[str, An
         list_row = np.full(histories.users, -1, np.int32)
         list_row[active] = np.arange(len(active), dtype=np.int32)
         version = f"{champion.version}-{shop.as_of}"
-        root = run.key("lists")
         with run.objects.writing(f"{root}/{version}") as folder:
             write_lists(
                 folder,
                 version=version,
                 model_version=champion.version,
-                items_fingerprint=items_fingerprint(recommender.items),
+                items_fingerprint=fingerprint,
                 as_of=shop.as_of,
                 users=shop.prepared.users,
                 list_row=list_row,

@@ -4,7 +4,6 @@ data."""
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,36 +22,55 @@ from vitrina.recommend.model_folder import describe, pack
 from vitrina.recommend.recommender import Catalogue
 from vitrina.recommend.two_stage import TwoStage
 from vitrina.registry import figures
+from vitrina.registry.git_commit import git_commit
 from vitrina.registry.model_format import StoredModel, read_model, write_model
 from vitrina.registry.registry import RunRecord
-from vitrina.scenarios.event_log import fingerprint_of
+from vitrina.scenarios.prepared import Origin, mixed
 from vitrina.scenarios.scenario import Run
+from vitrina.scenarios.winner import Winner
 
 SAMPLE_ROWS = 1_000
+
+
+def require_one_run(run: Run, shop: Shop, spec: TwoStage, verdict: dict[str, Any]) -> None:
+    """`DataError` unless what the steps before left is of this log and, where it depends on that, of this recipe."""
+    learned = read_model(run.local("ranker"), verify=False).meta
+    made = {
+        "candidates": json.loads(run.objects.get_bytes(run.key("recall.json"))),
+        "ranker": learned,
+        "evaluate": verdict,
+        "drift": json.loads((run.local("drift") / "drift.json").read_text()),
+    }
+    Origin.of(shop.prepared.folder, shop.as_of).require(run, made)
+    if TwoStage.from_json(learned["recipe"]) != spec:
+        raise mixed(run, "ranker", "was learned by another recipe than the candidate's")
 
 
 def write_winner(
     run: Run,
     shop: Shop,
-    spec: TwoStage,
-    winner: str,
+    winner: Winner[TwoStage],
     tables: Tables,
     *,
+    ranker: Path,
     as_of: int,
     verdict: dict[str, Any],
     scratch: Path,
 ) -> tuple[Path, RunRecord]:
-    """Writes the model folder under `scratch` and returns it with its record. `winner` is a recipe's `ranker_name`."""
-    learned = read_model(run.local("ranker"))
-    if winner == "catboost" and not learned.meta["learned"]:
-        winner = "fusion"
-    ranked = winner == "catboost"
+    """Writes the model folder under `scratch` and returns it with its record. `ranker` is the folder of the rankers
+    that the recipe learned, or of any other's where it orders without."""
+    learned = read_model(ranker)
+    origin = Origin.of(shop.prepared.folder, shop.as_of)
+    spec, name = winner.recipe, winner.recipe.ranker_name
+    if name == "catboost" and not learned.meta["learned"]:
+        name = "fusion"
+    ranked = name == "catboost"
     trees = Trees(**{name: learned.arrays[name].view(np.ndarray) for name in Trees._fields}) if ranked else NO_TREES
     recommender = assemble(
         spec,
         tables,
         trees,
-        ranker=winner,
+        ranker=name,
         as_of=as_of,
         items=shop.prepared.items,
         catalogue=Catalogue(
@@ -63,23 +81,23 @@ def write_winner(
             titles=shop.titles(),
         ),
     )
-    metrics = measured(run, verdict)
-    meta = describe(recommender, winner) | {
+    metrics = measured(run, winner.judged)
+    meta = describe(recommender, name) | {
         "scenario": run.scenario,
-        "recipe": {**spec.as_json(), "ranker_name": winner if not ranked else spec.ranker_name},
+        "recipe": {**spec.as_json(), "ranker_name": name},
         "user_kind": shop.prepared.users.kind,
-        "fingerprint": fingerprint_of(run),
+        "fingerprint": origin.fingerprint,
         "metrics": metrics,
     }
     folder = scratch / "model"
     write_model(folder, arrays=pack(recommender), files=learned.files if ranked else {}, meta=meta)
     return folder, RunRecord(
-        fingerprint=fingerprint_of(run),
-        params={**spec.params(), "winner": winner, "as_of": as_of, "events": len(shop.log.ts)},
+        fingerprint=origin.fingerprint,
+        params={**spec.params(), "winner": name, "as_of": as_of, "events": len(shop.log.ts)},
         metrics=metrics | drift_metrics(run),
         tags={
             "vitrina.scenario": run.scenario,
-            "vitrina.winner": winner,
+            "vitrina.winner": name,
             "vitrina.reasons": " | ".join(verdict["reasons"])[:4000],
             **({} if run.run_id is None else {"vitrina.run_id": run.run_id}),
         },
@@ -92,10 +110,10 @@ def write_winner(
     )
 
 
-def measured(run: Run, verdict: dict[str, Any]) -> dict[str, float]:
+def measured(run: Run, judged: str) -> dict[str, float]:
     """The winner's pooled metrics, the other recipes' NDCG@10, and candidate recall by source."""
     scores = {path.stem: Scores.load(path) for path in sorted(run.local("evaluation").glob("*.npz"))}
-    winner = scores.get(verdict["winner"], scores["candidate"])
+    winner = scores[judged]
     recall = json.loads(run.objects.get_bytes(run.key("recall.json")))
     found = {name: float(value) for name, value in winner.means().items()} | dict(winner.lists)
     found |= {f"{name}/ndcg@10": float(one.mean("ndcg@10")) for name, one in scores.items()}
@@ -137,13 +155,3 @@ def sample(shop: Shop, path: Path) -> Path:
     )
     csv.write_csv(table, path)
     return path
-
-
-def git_commit() -> str | None:
-    """The commit that the working directory stands at; None outside a repository, or without a git that
-    answers."""
-    try:
-        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False)
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return None
-    return asked.stdout.strip() or None

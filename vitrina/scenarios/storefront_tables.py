@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from vitrina.scenarios.event_log import fingerprint_of
+from vitrina.scenarios.prepared import Origin
 from vitrina.scenarios.scenario import Run
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def tables_at(run: Run, shop: Shop, spec: TwoStage, cut: int) -> Tables:
     from vitrina.candidates.retrieval import Tables
     from vitrina.registry.model_format import read_model, write_model
 
-    name = f"sources/{tables_name(run, spec, cut)}"
+    name = f"sources/{tables_name(shop, spec, cut)}"
     if not run.objects.exists(run.key(name)):
         fitted = spec.sources.fit(
             shop.past(cut), shop.parent, note=lambda what: run.note(f"sources as of {_day(cut)}: {what}")
@@ -33,17 +33,18 @@ def tables_at(run: Run, shop: Shop, spec: TwoStage, cut: int) -> Tables:
     return Tables(**{name: arrays[name].view(np.ndarray) for name in Tables._fields})
 
 
-def has_tables(run: Run, spec: TwoStage, cut: int) -> bool:
+def has_tables(run: Run, shop: Shop, spec: TwoStage, cut: int) -> bool:
     """Whether the candidate sources of a cut-off are kept."""
-    return run.objects.exists(run.key(f"sources/{tables_name(run, spec, cut)}"))
+    return run.objects.exists(run.key(f"sources/{tables_name(shop, spec, cut)}"))
 
 
-def tables_name(run: Run, spec: TwoStage, cut: int) -> str:
+def tables_name(shop: Shop, spec: TwoStage, cut: int) -> str:
     """The name of a cut-off's tables: another for another log or other sources."""
     from vitrina.candidates.retrieval import Tables
 
     made_by = {**spec.as_json()["sources"], "taste": None}  # taste asks, and fits nothing
-    origin = f"{fingerprint_of(run)} {Tables._fields} {json.dumps(made_by, sort_keys=True)}"
+    data = Origin.of(shop.prepared.folder, shop.as_of).fingerprint
+    origin = f"{data} {Tables._fields} {json.dumps(made_by, sort_keys=True)}"
     return f"{cut}-{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
 
 
