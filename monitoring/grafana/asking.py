@@ -13,7 +13,7 @@ from typing import Any
 SPECIAL = re.compile(r"([\\^$.*+?()\[\]{}|])")
 
 Choice = Mapping[str, str | Sequence[str]]
-"""What each variable stands for: its chosen values, or the text that the variable has for All."""
+"""What each variable stands for: its chosen values, or a text: that for All, or what was written by hand."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Sources:
             name = variable["name"]
             if name in chosen:
                 found[name] = chosen[name]
+            elif variable["type"] == "textbox":
+                found[name] = variable["query"]
             elif not variable["includeAll"]:
                 found[name] = [variable["current"]["value"]]
             else:
@@ -121,7 +123,7 @@ def fill(text: str, choice: Choice, span: Span, *, step: float | None = None, gr
         else:
             escaped = [SPECIAL.sub(r"\\\\\1", value) for value in values]
             known[name] = escaped[0] if len(values) == 1 else f"({'|'.join(escaped)})"
-    return re.sub(r"\$(\w+)", lambda found: known.get(found[1], found[0]), text)
+    return re.sub(r"\$(\w+)|\$\{(\w+)\}", lambda found: known.get(found[1] or found[2], found[0]), text)
 
 
 def seconds(interval: str) -> float:

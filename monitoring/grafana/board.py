@@ -62,6 +62,24 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Text:
+    """A choice at the top that is written by hand, empty at first; queries have it as `${name}`."""
+
+    name: str
+    about: str
+
+    def as_model(self) -> model.VariableModel:
+        return model.VariableModel(
+            type_val=model.VariableType.TEXTBOX,
+            name=self.name,
+            label=self.name.capitalize(),
+            description=self.about,
+            query="",
+            current=model.VariableOption(text="", value="", selected=True),
+        )
+
+
+@dataclass(frozen=True)
 class Mark:
     """An annotation: a vertical mark where the expression begins to have a value; with `of_value`, at the times
     (milliseconds) that its values are."""
@@ -96,7 +114,7 @@ class Board:
     name: str
     title: str
     about: str
-    variables: Sequence[Variable]
+    variables: Sequence[Variable | Text]
     marks: Sequence[Mark]
     rows: Sequence[Row]
     since: str

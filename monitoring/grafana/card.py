@@ -20,6 +20,7 @@ COLORS = {
     "orange": "#FA6400",
     "red": "#E02F44",
     "dark-red": "#C4162A",
+    "purple": "#A352CC",
     "transparent": "#EEF0F3",
 }
 INK, FAINT, PAPER, EDGE = "#24292E", "#6E7681", "#F4F5F7", "#D8DBE0"

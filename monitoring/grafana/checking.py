@@ -69,7 +69,7 @@ def structure_faults(text: str, datasources: set[str]) -> list[str]:
     declared = {variable["name"] for variable in told["templating"]["list"]}
     texts = [target.get("expr") or target.get("target", "") for panel in _panels(told) for target in panel["targets"]]
     texts += [panel["title"] for panel in _panels(told)]
-    texts += [variable["query"]["query"] for variable in told["templating"]["list"]]
+    texts += [variable["query"]["query"] for variable in told["templating"]["list"] if variable["type"] == "query"]
     texts += [mark["expr"] for mark in told["annotations"]["list"]]
     used = {name for one in texts for name in VARIABLE.findall(one)} - OF_GRAFANA
     faults += [f"variable {name!r} is not declared" for name in sorted(used - declared)]

@@ -52,7 +52,9 @@ def draw(told: Mapping[str, Any], sources: Sources, span: Span, choice: Choice, 
 
 
 def _listed(values: str | Sequence[str]) -> str:
-    return "All" if isinstance(values, str) else ", ".join(values)
+    if isinstance(values, str):
+        return "All" if values else "none"
+    return ", ".join(values)
 
 
 def _moments(mark: Mapping[str, Any], sources: Sources, span: Span, choice: Choice) -> list[float]:
@@ -87,7 +89,7 @@ def _draw_bars(card: Card) -> None:
     if not series:
         card.empty()
         return
-    axes = card.inner(min(2.2, 0.25 + 0.078 * max(len(one.name) for one in series)), 0.12, 0.85)
+    axes = card.inner(min(2.6, 0.25 + 0.078 * max(len(one.name) for one in series)), 0.12, 0.85)
     values = [one.points[-1][1] for one in series]
     most = card.defaults.get("max") or max(values) or 1
     for place, (one, value) in enumerate(zip(series, values, strict=True)):

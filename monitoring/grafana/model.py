@@ -18,7 +18,9 @@ FEATURE = "scenario, feature"
 OF_LIMIT = f"max by ({FEATURE}) ({PSI}) / max by ({FEATURE}) ({LIMIT})"
 OF_RESULT = 'vitrina_drift_psi{feature=~"score|popularity"}'
 # The one version of a replica that most of its workers serve; two at once would make the join below ambiguous.
-SERVED = 'topk by ({}) (1, vitrina_model_info{{scenario=~"$scenario", instance=~"$replica", version=~"$version"}} > 0)'
+CHOSEN = 'scenario=~"$scenario", instance=~"$replica", version=~"$version"'
+SERVED = f"topk by (scenario, instance) (1, vitrina_model_info{{{CHOSEN}}} > 0)"
+RECOMMENDING = f'topk by (instance) (1, vitrina_model_info{{{CHOSEN}, scenario="storefront"}} > 0)'
 LATENCY = 'rate(vitrina_http_request_duration_seconds_bucket{route="/recommendations"}[$__rate_interval])'
 ANSWERS = 'rate(vitrina_recommendations_total{scenario=~"$scenario"}[$__rate_interval])'
 METRIC = Variable(
@@ -33,7 +35,10 @@ PRESENT = Row(
     [
         stat_panel(
             "Model served",
-            Query(f"max by (scenario, version) ({now('vitrina_model_info', of_scenario=True)} > 0)", "v{{version}}"),
+            Query(
+                f"max by (scenario, version) ({now('vitrina_model_info', of_scenario=True)} > 0)",
+                "{{scenario}} v{{version}}",
+            ),
             "Version in the registry. `vitrina rollback` puts the one before it back, without a restart.",
             unit="none",
             anchor="modelnotserved",
@@ -52,7 +57,7 @@ PRESENT = Row(
         stat_panel(
             "In service for",
             Query(f"time() - min({now('vitrina_model_loaded_timestamp_seconds', of_scenario=True)} > 0)"),
-            "Time since it was put to work. Normal: below a day; longer when the gate refused the newer ones.",
+            "Time since it was put to work. Normal: below a day; longer when no training came to its end.",
             unit="s",
             anchor="swaprefused",
             nothing="no model",
@@ -135,7 +140,12 @@ QUALITY_ROW = Row(
         ),
         lines_panel(
             "Workers by model version",
-            [Query(f"sum by (scenario, version) ({now('vitrina_model_info', of_scenario=True)})", "v{{version}}")],
+            [
+                Query(
+                    f"sum by (scenario, version) ({now('vitrina_model_info', of_scenario=True)})",
+                    "{{scenario}} v{{version}}",
+                )
+            ],
             "Which version answered when. Normal: one at a time.",
             unit="none",
             anchor="swaprefused",
@@ -201,9 +211,9 @@ LIVE = Row(
             "Answers by model version",
             [
                 Query(
-                    f"sum by (version) ({ANSWERS} * on (scenario, instance) group_left (version) "
-                    f"{SERVED.format('scenario, instance')} ^ 0)",
-                    "v{{version}}",
+                    f"sum by (scenario, version) ({ANSWERS} * on (scenario, instance) "
+                    f"group_left (version) {SERVED} ^ 0)",
+                    "{{scenario}} v{{version}}",
                 )
             ],
             "Normal: one version, the next one takes over within seconds, and the sum does not dip.",
@@ -212,11 +222,11 @@ LIVE = Row(
             stack="normal",
         ),
         lines_panel(
-            "p99 by model version",
+            "p99 of recommendations by model version",
             [
                 Query(
                     "histogram_quantile(0.99, sum by (le, version) "
-                    f"({LATENCY} * on (instance) group_left (version) {SERVED.format('instance')} ^ 0)) >= 0",
+                    f"({LATENCY} * on (instance) group_left (version) {RECOMMENDING} ^ 0)) >= 0",
                     "v{{version}}",
                 )
             ],

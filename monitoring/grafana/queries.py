@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .board import Mark, Variable
 
-SCENARIO = Variable("scenario", "vitrina_model_info", "Which recommender", whole=".*")
+SCENARIO = Variable("scenario", "vitrina_recommendations_total", "Which recommender")
 TRAINED = Variable("scenario", "vitrina_step_runs_total", "Which recommender")
 REPLICA = Variable("instance", 'up{job="app"}', "Which replicas of the service", name="replica", whole=".*")
 VERSION = Variable(

@@ -8,6 +8,7 @@ from .queries import ALERTS, REPLICA, SCENARIO, SWAPS, VERSION, now, or_none, qu
 
 WHAT = "service"  # the heading of docs/monitor.md that explains these metrics
 
+OF_WHO_ASKS = "unknown_user|no_list|too_few|empty_cart|unknown_products|nothing_goes_with_it"
 # Probes, scrapes and the operator's routes are left out, as in the alert rules.
 SHOP = 'route!~"/|/healthz|/readyz|/metrics|/models"'
 REQUESTS = rate("vitrina_http_requests_total", SHOP)
@@ -15,9 +16,10 @@ SERVER_ERRORS = rate("vitrina_http_requests_total", f'{SHOP}, status=~"5.."')
 LATENCY = "vitrina_http_request_duration_seconds_bucket"
 RECOMMENDING = rate(LATENCY, 'route="/recommendations"')
 ANSWERS = rate("vitrina_recommendations_total", of_scenario=True)
-# A stranger and a visitor without a list say something about the visitors; every other reason about the service.
-UNWANTED = rate("vitrina_fallbacks_total", 'reason!~"unknown_user|no_list|too_few"', of_scenario=True)
+# Strangers, visitors without a list and odd carts say something about who asks; every other reason about the service.
+UNWANTED = rate("vitrina_fallbacks_total", f'reason!~"{OF_WHO_ASKS}"', of_scenario=True)
 FALLBACKS = rate("vitrina_fallbacks_total", of_scenario=True)
+TOLD_COLD = f"({ANSWERS} and on (scenario, instance) vitrina_cold_users_total)"  # carts come without a word on it
 ASKED_BUCKETS = rate("vitrina_requested_items_bucket", of_scenario=True)
 ASKED_SUM = rate("vitrina_requested_items_sum", of_scenario=True)
 ASKED_COUNT = rate("vitrina_requested_items_count", of_scenario=True)
@@ -72,8 +74,8 @@ PRESENT = Row(
         stat_panel(
             "Unwanted fallbacks",
             Query(share(UNWANTED, ANSWERS)),
-            "Answers from a later source for a reason that is no matter of the visitor (who may be a stranger, or have "
-            "no list). Normal: below 2 %.",
+            "Answers from a later source for a reason that is no matter of who asks (a stranger, a visitor without a "
+            "list, a cart of unknown products). Normal: below 2 %.",
             unit="percentunit",
             anchor="fallbackshare",
             limits=[(0.02, "orange"), (0.1, "red")],
@@ -82,7 +84,10 @@ PRESENT = Row(
         ),
         stat_panel(
             "Model served",
-            Query(f"max by (scenario, version) ({now('vitrina_model_info', of_scenario=True)} > 0)", "v{{version}}"),
+            Query(
+                f"max by (scenario, version) ({now('vitrina_model_info', of_scenario=True)} > 0)",
+                "{{scenario}} v{{version}}",
+            ),
             "Version in the registry that answers. Two at once are a swap under way, which takes seconds.",
             unit="none",
             anchor="modelnotserved",
@@ -151,7 +156,8 @@ TRAFFIC = Row(
         lines_panel(
             "p99 by route",
             [Query(quantile(0.99, rate(LATENCY, SHOP), "route"), "{{route}}")],
-            "Normal: every route below 10 ms. One route alone slow: what it reads is away or large.",
+            "Normal: every route below 10 ms, but /token, whose check of a password takes a tenth of a second. One "
+            "alone slow: what it reads is away or large.",
             unit="s",
             anchor=WHAT,
         ),
@@ -165,7 +171,7 @@ ANSWER_ROW = Row(
             "Answers by source",
             [Query(f"sum by (source) ({ANSWERS})", "{{source}}")],
             "Source of the first item. Normal: precomputed for known visitors, session while they browse, popular for "
-            "strangers. All popular: lists or histories are gone.",
+            "strangers, cart for carts. All popular: lists or histories are gone.",
             unit="none",
             anchor=WHAT,
             stack="percent",
@@ -191,7 +197,7 @@ ANSWER_ROW = Row(
         ),
         lines_panel(
             "Answers to strangers",
-            [Query(share(rate("vitrina_cold_users_total", of_scenario=True), ANSWERS), "without a history")],
+            [Query(share(rate("vitrina_cold_users_total", of_scenario=True), TOLD_COLD), "without a history")],
             "Share of answers for visitors without any history. Normal: the shop's share of new visitors, stable over "
             "days; a jump to 100 %: the lists with the histories were not loaded.",
             unit="percentunit",
@@ -224,7 +230,12 @@ MODEL_ROW = Row(
     [
         lines_panel(
             "Workers by model version",
-            [Query(f"sum by (scenario, version) ({now('vitrina_model_info', of_scenario=True)})", "v{{version}}")],
+            [
+                Query(
+                    f"sum by (scenario, version) ({now('vitrina_model_info', of_scenario=True)})",
+                    "{{scenario}} v{{version}}",
+                )
+            ],
             "Normal: all workers on one version; both for seconds during a swap. An old version that stays: a replica "
             "could not load the new one (see swaps).",
             unit="none",
@@ -240,7 +251,7 @@ MODEL_ROW = Row(
                 Query(f"time() - min({now('vitrina_lists_as_of_timestamp_seconds', of_scenario=True)} > 0)", "lists"),
             ],
             "Time since the newest event that they have seen. Normal: a saw-tooth between a few hours and a bit over a "
-            "day; only rising: trainings fail or the gate refuses.",
+            "day; only rising: trainings fail.",
             unit="s",
             anchor="modelstale",
             width=6,

@@ -18,6 +18,12 @@ def written(value: float, unit: str, decimals: int | None) -> str:
             if abs(value) >= size:
                 return f"{_number(value / size, decimals)} {name}"
         return "0 s" if value == 0 else f"{_number(value * 1e6, decimals)} µs"
+    if unit == "ms":
+        return written(value / 1000, "s", decimals)
+    if unit == "mbytes":
+        return written(value * 2**20, "bytes", decimals)
+    if unit == "percent":
+        return f"{_number(value, decimals)}%"
     if unit == "percentunit":
         return f"{_number(value * 100, decimals)}%"
     if unit in ("short", "bytes"):

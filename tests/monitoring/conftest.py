@@ -15,6 +15,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedShop]:
     with WatchedShop(tmp_path_factory.mktemp("watched")) as shop:
         told = shop.train()
         assert "failed" not in told, told
+        told = shop.train_bank("--recipe", "no_lags")
+        assert "failed" not in told, told
+        told = shop.train_basket("--recipe", "ease")
+        assert "failed" not in told, told
+        shop.add_account()
         shop.export()
         shop.serve()
         for _ in range(2):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from vitrina.events.baskets.cleaning import REASONS
 from vitrina.telemetry.names import SERVICE_NAMES
 from vitrina.telemetry.pipeline_names import PIPELINE_NAMES
 
@@ -105,6 +106,11 @@ def test_rules_name_metrics_that_exist() -> None:
     texts = [rule["expr"] + "".join(rule.get("annotations", {}).values()) for rule in rules()]
     assert {name for text in texts for name in RECORDED.findall(text)} <= recorded
     assert {name for text in texts for name in METRIC.findall(RECORDED.sub("", text))} - known == set()
+
+
+def test_what_is_no_sale_is_no_rejected_row() -> None:
+    (left_out,) = re.findall(r'reason!~"([^"]+)"', ALERTS["RowsRejected"]["expr"])
+    assert set(left_out.split("|")) == set(REASONS)
 
 
 def test_series_of_the_tests_have_the_labels_that_the_metrics_have() -> None:

@@ -15,7 +15,26 @@ from grafana.drawing import draw
 from grafana.pictures import draw_all
 from PIL import Image
 from waiting import wait
-from watched_shop import DAY, KNOWN, LOG_END, SESSIONS, SIMILAR, STRANGERS, WRONG, WatchedShop
+from watched_shop import (
+    BANK,
+    BASKET,
+    CART,
+    CARTS,
+    COLUMNS,
+    COMPANIONS,
+    DAY,
+    EMPTY_CARTS,
+    GUESSES,
+    KNOWN,
+    LOG_END,
+    NO_TOKEN,
+    ODD_CARTS,
+    SESSIONS,
+    SIMILAR,
+    STRANGERS,
+    WRONG,
+    WatchedShop,
+)
 
 SCRAPE_SECONDS = 5  # makes rates over 20 seconds, which both rounds of requests fall into
 LOG_BEGIN = LOG_END - 90 * DAY
@@ -40,6 +59,12 @@ def sources(shop: WatchedShop) -> Sources:
         return len(found[0].points) if found else 0
 
     wait(lambda: days() >= shop.days - 2, 60, lambda: f"Graphite has {days()} days")
+
+    def requests() -> float:
+        found = sources.graphite_series("bank-rs.requests", span("bank-graphite", time.time()))
+        return found[0].points[-1][1] if found and found[0].points else 0
+
+    wait(lambda: requests() == shop.bank_requests, 60, lambda: f"Graphite has {requests()} of {shop.bank_requests}")
     return sources
 
 
@@ -49,12 +74,12 @@ def span(board: str, end: float) -> Span:
 
 
 def variables(board: str) -> list[dict[str, Any]]:
-    return list(TOLD[board]["templating"]["list"])
+    return [one for one in TOLD[board]["templating"]["list"] if one["type"] == "query"]
 
 
 def shown(shop: WatchedShop, sources: Sources, board: str, title: str, **chosen: list[str]) -> dict[str, float]:
     """The newest value of each series of a panel, by its name."""
-    (panel,) = (one for one in TOLD[board]["panels"] if one["title"] == title)
+    (panel,) = (one for one in TOLD[board]["panels"] if one["title"] == title and one["type"] != "row")
     found = sources.panel(
         panel, sources.choice(TOLD[board], span(board, shop.watched_until), **chosen), span(board, shop.watched_until)
     )
@@ -64,8 +89,9 @@ def shown(shop: WatchedShop, sources: Sources, board: str, title: str, **chosen:
 @slow
 @pytest.mark.parametrize("board", TOLD)
 def test_every_variable_offers_what_there_is(shop: WatchedShop, sources: Sources, board: str) -> None:
+    scenarios = {"pipeline": ["bank_products", "basket", "storefront"], "business": ["storefront"]}
     expected = {
-        "scenario": ["storefront"],
+        "scenario": scenarios.get(board, ["basket", "storefront"]),
         "replica": [f"127.0.0.1:{shop.port}"],
         "version": ["1"],
         "metric": ["hr@10", "hr@100", "map@10", "ndcg@10", "precision@10", "recall@10"],
@@ -106,23 +132,78 @@ def test_every_mark_is_a_question_that_prometheus_understands(shop: WatchedShop,
 @slow
 def test_what_is_shown_is_what_happened(shop: WatchedShop, sources: Sources) -> None:
     assert shown(shop, sources, "service", "Replicas up") == {"": 1}
-    assert shown(shop, sources, "service", "Workers by model version") == {"v1": shop.workers}
-    assert shown(shop, sources, "service", "Model served") == {"v1": shop.workers}
+    both = {"storefront v1": shop.workers, "basket v1": shop.workers}
+    assert shown(shop, sources, "service", "Workers by model version") == both
+    assert shown(shop, sources, "service", "Model served") == both
     assert shown(shop, sources, "service", "Workers") == {f"127.0.0.1:{shop.port}": shop.workers}
     assert shown(shop, sources, "pipeline", "Steps that failed last") == {"": 0}
-    assert shown(shop, sources, "pipeline", "Decisions of the gate") == {"promoted": 1, "refused": 0}
+    for scenario in ("storefront", "bank_products", "basket"):
+        decisions = shown(shop, sources, "pipeline", "Decisions of the gate", scenario=[scenario])
+        assert decisions == {"promoted": 1, "refused": 0}
     assert shown(shop, sources, "pipeline", "Scrapes") == {"app": 1, "pipeline": 1}
     assert shown(shop, sources, "model", "Drifted features") == {"": 0}
     assert shown(shop, sources, "service", "Server errors") == {"": 0}
     of_round = KNOWN + STRANGERS + SESSIONS
     cold = shown(shop, sources, "service", "Answers to strangers")["without a history"]
     assert cold == pytest.approx((STRANGERS + SESSIONS) / of_round, abs=0.05)
-    mean = shown(shop, sources, "service", "Items asked for (k)")["mean"]
+    mean = shown(shop, sources, "service", "Items asked for (k)", scenario=["storefront"])["mean"]
     assert mean == pytest.approx((KNOWN * 5 + (STRANGERS + SESSIONS) * 10) / of_round, abs=0.5)
     status = shown(shop, sources, "service", "Answers by status")
-    assert status["422"] / sum(status.values()) == pytest.approx(WRONG / (of_round + SIMILAR + WRONG), abs=0.03)
+    every = of_round + SIMILAR + WRONG + BANK + BASKET
+    assert status["422"] / sum(status.values()) == pytest.approx(WRONG / every, abs=0.005)
     day = sources.series("max(vitrina_day_timestamp_seconds)", {"time": shop.watched_until})[0].points[-1][1]
     assert shown(shop, sources, "business", "Day") == {"": day * 1000}
+
+
+@slow
+def test_both_dashboards_of_the_bank_show_what_was_answered(shop: WatchedShop, sources: Sources) -> None:
+    assert shop.predicted.total() > 0
+    expected = {column: float(shop.predicted[column]) for column in COLUMNS.values()}
+    assert shown(shop, sources, "bank", "Positive answers by product") == expected
+    assert shown(shop, sources, "bank-graphite", "Positive answers by product") == expected
+    assert shown(shop, sources, "bank-graphite", "Positive answers so far") == {"all products": shop.predicted.total()}
+    assert shown(shop, sources, "bank-graphite", "Requests so far") == {"requests": shop.bank_requests}
+    assert shown(shop, sources, "bank", "Answers so far") == {"": shop.bank_requests}
+    assert (
+        shown(shop, sources, "bank", "Model") == shown(shop, sources, "bank-graphite", "Model") == {"v1": shop.workers}
+    )
+    assert shown(shop, sources, "bank", "Not answered with 200") == {"": 0}
+    shares = shown(shop, sources, "bank", "Share of the positive answers")
+    assert shares == pytest.approx({column: value / shop.predicted.total() for column, value in expected.items()})
+    assert set(shown(shop, sources, "bank-graphite", "Answers by status")) == {"200"}
+    quality = shown(shop, sources, "bank", "MAP@7 of the last training")
+    assert set(quality) >= {"candidate", "popularity", "constant"}
+    assert quality["candidate"] > quality["constant"] > 0
+
+
+@slow
+def test_the_dashboard_of_carts_shows_what_was_asked(shop: WatchedShop, sources: Sources) -> None:
+    answers = CARTS + ODD_CARTS + EMPTY_CARTS
+    assert shown(shop, sources, "basket", "Model") == {"v1": shop.workers}
+    assert shown(shop, sources, "basket", "From the cart")[""] == pytest.approx(CARTS / answers, abs=0.02)
+    by_source = shown(shop, sources, "basket", "Answers by source")
+    assert by_source["popular"] / by_source["cart"] == pytest.approx((ODD_CARTS + EMPTY_CARTS) / CARTS, abs=0.05)
+    reasons = shown(shop, sources, "basket", "Why not from the cart, share of answers")
+    expected = {"unknown_products": ODD_CARTS / answers, "empty_cart": EMPTY_CARTS / answers}
+    expected |= {"nothing_goes_with_it": 0, "source_failed": 0}
+    assert reasons == pytest.approx(expected, abs=0.02)
+    in_carts = CARTS * CART + ODD_CARTS
+    unknown = shown(shop, sources, "basket", "Unknown products")[""]
+    assert unknown == pytest.approx((CARTS + ODD_CARTS) / in_carts, abs=0.02)
+    mean = shown(shop, sources, "basket", "Products in the carts")["mean"]
+    assert mean == pytest.approx(in_carts / answers, abs=0.1)
+    asked = shown(shop, sources, "basket", "Companions asked for (n)")["mean"]
+    assert asked == pytest.approx((COMPANIONS * (answers - 1) + 20) / answers, abs=0.2)
+    refused = shown(shop, sources, "basket", "Not answered with 200")[""]
+    assert refused == pytest.approx(NO_TOKEN / (answers + NO_TOKEN), abs=0.01)
+    assert 0 < shown(shop, sources, "basket", "Confidence of the first companion")["mean"] < 1
+    sign_ins = shown(shop, sources, "basket", "Sign-ins")
+    assert set(sign_ins) == {"done", "refused", "throttled", "failed"}
+    assert sign_ins["refused"] / sign_ins["done"] == pytest.approx(GUESSES, abs=0.2)
+    quality = shown(shop, sources, "basket", "NDCG@10 of the last training")
+    assert quality["candidate"] > quality["popular"] > 0
+    errors = shown(shop, sources, "basket", "Calibration error of the last training")
+    assert set(errors) == set(quality) and all(0 < one < 0.2 for one in errors.values())
 
 
 @slow
@@ -143,13 +224,15 @@ def test_the_days_in_graphite_are_those_of_the_log(shop: WatchedShop, sources: S
     [
         ("service", "Requests by route", {"replica": ["10.0.0.1:8000"]}),
         ("service", "Requests by route", {"version": ["99"]}),
-        ("service", "Answers by source", {"scenario": ["basket"]}),
+        ("service", "Answers by source", {"scenario": ["next_purchase"]}),
         ("service", "Answers by source", {"version": ["99"]}),
         ("service", "Memory", {"version": ["99"]}),
-        ("pipeline", "Duration by step", {"scenario": ["basket"]}),
+        ("pipeline", "Duration by step", {"scenario": ["next_purchase"]}),
         ("model", "Items by source", {"replica": ["10.0.0.1:8000"]}),
-        ("model", "Furthest features, in limits", {"scenario": ["basket"]}),
-        ("business", "Carts and purchases", {"scenario": ["basket"]}),
+        ("model", "Furthest features, in limits", {"scenario": ["next_purchase"]}),
+        ("business", "Carts and purchases", {"scenario": ["next_purchase"]}),
+        ("bank", "Positive answers by product", {"replica": ["10.0.0.1:8000"]}),
+        ("basket", "Answers by source", {"replica": ["10.0.0.1:8000"]}),
     ],
 )
 def test_another_choice_shows_nothing_of_this_shop(
@@ -167,6 +250,7 @@ def test_choices_are_written_as_grafana_writes_them() -> None:
     assert fill(text, {"a": ".*"}, span, step=60) == 'x{a=~".*"}[70s] $unknown'
     assert fill("vitrina.$a.day", {"a": ["b", "c"]}, span, graphite=True) == "vitrina.{b,c}.day"
     assert fill("vitrina.$a.day", {"a": ["b"]}, span, graphite=True) == "vitrina.b.day"
+    assert fill("sum(${a}x, ${b}x)", {"a": "bank.*."}, span, graphite=True) == "sum(bank.*.x, ${b}x)"
 
 
 @slow
@@ -186,6 +270,6 @@ def test_a_dashboard_without_any_data_is_drawn_as_well(
     shop: WatchedShop, sources: Sources, tmp_path: Path, board: str
 ) -> None:
     at = span(board, shop.watched_until)
-    nothing = {"scenario": ["basket"], "replica": ["10.0.0.1:8000"], "version": ["99"], "metric": ["none"]}
+    nothing = {"scenario": ["next_purchase"], "replica": ["10.0.0.1:8000"], "version": ["99"], "metric": ["none"]}
     draw(TOLD[board], sources, at, nothing, tmp_path / "empty.png")
     assert (tmp_path / "empty.png").stat().st_size > 5_000

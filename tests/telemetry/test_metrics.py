@@ -66,6 +66,51 @@ def test_what_may_happen_is_there_at_zero_before_it_does() -> None:
     assert value(metrics, "vitrina_fallbacks_total", scenario="shop", reason="too_few") == 1
 
 
+def test_products_are_counted_from_zero() -> None:
+    metrics = ServiceMetrics()
+    bank = metrics.products("bank", ["loans", "mortgage", "plan"])
+    bank.predicted([2, 0])
+    bank.predicted([])
+    bank.predicted([2])
+    told = {
+        product: value(metrics, "vitrina_predicted_products_total", scenario="bank", product=product)
+        for product in ("loans", "mortgage", "plan")
+    }
+    assert told == {"loans": 1, "mortgage": 0, "plan": 2}
+
+
+def test_a_model_of_products_is_told_as_any_other_and_has_no_lists() -> None:
+    metrics = ServiceMetrics()
+    metrics.of("shop").serving("7", before=None, as_of=1000, lists_as_of=1000, now=2000)
+    bank = metrics.products("bank", ["loans"])
+    bank.serving("1", before=None, as_of=4000, now=8000)
+    bank.serving("2", before="1", as_of=5000, now=9000)
+    bank.swap("model", "done")
+    of = {"scenario": "bank"}
+    assert value(metrics, "vitrina_model_info", **of, version="1") is None
+    assert value(metrics, "vitrina_model_info", **of, version="2") == 1
+    assert value(metrics, "vitrina_model_info", scenario="shop", version="7") == 1
+    assert value(metrics, "vitrina_model_as_of_timestamp_seconds", **of) == 5
+    assert value(metrics, "vitrina_model_loaded_timestamp_seconds", **of) == 9
+    assert value(metrics, "vitrina_lists_as_of_timestamp_seconds", **of) is None
+    assert value(metrics, "vitrina_swaps_total", **of, what="model", outcome="done") == 1
+    assert value(metrics, "vitrina_swaps_total", **of, what="model", outcome="refused") == 0
+    assert value(metrics, "vitrina_swaps_total", **of, what="lists", outcome="refused") is None
+
+
+def test_values_for_graphite_are_counted_on_where_an_ended_process_was(tmp_path: Path) -> None:
+    for _ in range(2):
+        metrics = ServiceMetrics(tmp_path)
+        metrics.graphite(sent=2, dropped={"full": 0})
+        metrics.graphite(sent=5, dropped={"full": 3})
+        told = (
+            value(metrics, "vitrina_graphite_sent_total"),
+            value(metrics, "vitrina_graphite_dropped_total", reason="full"),
+        )
+        metrics.close()
+    assert told == (10, 6)
+
+
 def test_a_swapped_out_version_is_gone() -> None:
     metrics = ServiceMetrics()
     shop = metrics.of("shop")
@@ -85,6 +130,14 @@ def test_two_objects_do_not_share_counts() -> None:
     assert b"Oops" not in second.exposition()
 
 
+def test_one_scenario_that_the_registry_fails_is_not_hidden_by_the_others() -> None:
+    metrics = ServiceMetrics()
+    for scenario, up in (("bank", True), ("shop", False), ("carts", True)):
+        metrics.of(scenario).registry_up(up)
+    found = {name: value(metrics, "vitrina_registry_up", scenario=name) for name in ("bank", "shop", "carts")}
+    assert found == {"bank": 1, "shop": 0, "carts": 1}
+
+
 WORKER = """
 import sys
 from pathlib import Path
@@ -95,7 +148,7 @@ shop.answer("popular", k=3, cold=True, items=3)
 metrics.requests("/x")(200, 0.001)
 shop.serving(sys.argv[2], before=None, as_of=int(sys.argv[3]), lists_as_of=None, now=9000)
 shop.registry_up(sys.argv[2] != "down")
-metrics.process(cpu_seconds=10.0, resident_bytes=1000.0)
+metrics.process(cpu_seconds=10.0, resident_bytes=1000.0, started=float(sys.argv[3]))
 print("counted", flush=True)
 sys.stdin.read()
 """
@@ -121,14 +174,15 @@ def test_processes_are_summed_and_a_killed_one_keeps_only_its_counts(tmp_path: P
             assert value(reader, "vitrina_workers") == 3
             assert value(reader, "vitrina_model_info", scenario="shop", version="2") == 1
             assert value(reader, "vitrina_model_as_of_timestamp_seconds", scenario="shop") == 5
-            assert value(reader, "vitrina_registry_up") == 0
+            assert value(reader, "vitrina_registry_up", scenario="shop") == 0
             assert value(reader, "vitrina_process_resident_memory_bytes") == 2000
+            assert value(reader, "vitrina_process_start_time_seconds") == 5000
             os.kill(other.pid, signal.SIGKILL)
             other.wait()
         assert value(reader, "vitrina_workers") == 2
         assert value(reader, "vitrina_model_info", scenario="shop", version="down") is None
         assert value(reader, "vitrina_model_as_of_timestamp_seconds", scenario="shop") == 7
-        assert value(reader, "vitrina_registry_up") == 1
+        assert value(reader, "vitrina_registry_up", scenario="shop") == 1
         assert value(reader, "vitrina_process_resident_memory_bytes") == 1000
         assert value(reader, "vitrina_process_cpu_seconds_total") == 20
         assert value(reader, "vitrina_recommendations_total", scenario="shop", source="popular") == 2
@@ -140,3 +194,41 @@ def test_processes_are_summed_and_a_killed_one_keeps_only_its_counts(tmp_path: P
             assert value(reader, "vitrina_model_info", scenario="shop", version="2") == 2
             assert len(list(tmp_path.glob("*.cells"))) == 3, "it took the slot of the killed one"
         reader.close()
+
+
+def test_companions_come_out_by_source_cart_and_confidence() -> None:
+    metrics = ServiceMetrics()
+    basket, of = metrics.companions("basket"), {"scenario": "basket"}
+    assert value(metrics, "vitrina_fallbacks_total", **of, reason="unknown_products") == 0
+    assert value(metrics, "vitrina_companion_confidence_count", **of) == 0
+    basket.answered("cart", n=10, items=10, cart=4, unknown=1, confidence=0.2)
+    basket.answered("cart", n=10, items=3, cart=1, unknown=0, confidence=0.95)
+    basket.answered("popular", n=7, items=7, cart=2, unknown=2, confidence=0.04)
+    basket.answered("popular", n=7, items=0, cart=0, unknown=0, confidence=None)
+    basket.fallback("unknown_products")
+    by_source = {
+        source: (
+            value(metrics, "vitrina_recommendations_total", **of, source=source),
+            value(metrics, "vitrina_recommended_items_total", **of, source=source),
+        )
+        for source in ("cart", "history", "popular")
+    }
+    assert by_source == {"cart": (2, 13), "history": (0, 0), "popular": (2, 7)}
+    assert value(metrics, "vitrina_cold_users_total", **of) is None, "nobody tells who is cold"
+    assert value(metrics, "vitrina_requested_items_sum", **of) == 34
+    assert value(metrics, "vitrina_unknown_products_total", **of) == 3
+    assert value(metrics, "vitrina_fallbacks_total", **of, reason="unknown_products") == 1
+    assert value(metrics, "vitrina_cart_products_sum", **of) == 7
+    carts = {le: value(metrics, "vitrina_cart_products_bucket", **of, le=le) for le in ("0.0", "2.0", "5.0", "+Inf")}
+    assert carts == {"0.0": 1, "2.0": 3, "5.0": 4, "+Inf": 4}
+    confidence = [value(metrics, "vitrina_companion_confidence_bucket", **of, le=le) for le in ("0.05", "0.2", "+Inf")]
+    assert confidence == [1, 2, 3]
+
+
+def test_sign_ins_are_counted_by_outcome_from_zero() -> None:
+    metrics = ServiceMetrics()
+    count = metrics.sign_ins()
+    for outcome in ("done", "refused", "refused"):
+        count(outcome)
+    outcomes = ("done", "refused", "throttled", "failed")
+    assert [value(metrics, "vitrina_sign_ins_total", outcome=one) for one in outcomes] == [1, 2, 0, 0]

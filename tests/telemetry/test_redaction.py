@@ -29,6 +29,16 @@ def test_secrets_of_an_environment() -> None:
     }
 
 
+def test_settings_that_are_only_named_like_secrets_are_none() -> None:
+    assert secrets_in({"VITRINA_REQUIRE_TOKEN": "recommendations", "VITRINA_TOKEN_MINUTES": "1440"}) == ()
+
+
+@pytest.mark.parametrize("given", ["planted-new,planted-old", "planted-new, planted-old "])
+def test_of_several_secrets_in_one_setting_each_is_one(given: str) -> None:
+    clean = Redaction(secrets_in({"VITRINA_TOKEN_SECRETS": given}))
+    assert clean(f"planted-old; planted-new; {given}") == "***; ***; ***"
+
+
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_known_secret_is_crossed_out_however_it_is_written(name: str) -> None:
     clean = Redaction(secrets_in(PLANTED))
@@ -45,6 +55,10 @@ def test_a_known_secret_is_crossed_out_however_it_is_written(name: str) -> None:
         ("POST /bot123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/getMe", "POST /bot***/getMe"),
         ("http://host:80/a@b and 12:30@noon stay", "http://host:80/a@b and 12:30@noon stay"),
         ("the bearer", "the bearer"),
+        ("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.Zm9yZ2Vk_-x is old", "token *** is old"),
+        ("unsigned eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.", "unsigned ***"),
+        (f"key vtr_0123456789ab_{'x' * 43}", "key vtr_***"),
+        ("vtr_ and eyJ and eyJx.y.z stay", "vtr_ and eyJ and eyJx.y.z stay"),
     ],
 )
 def test_what_looks_like_a_secret_goes_and_nothing_else(text: str, clean: str) -> None:

@@ -20,6 +20,9 @@ from vitrina.telemetry.cells import Key
 from vitrina.telemetry.names import MetricName
 
 REQUEST, SECONDS, ANSWER = "request", "request_seconds", "answer"
+OBSERVED, TOTAL = "observed", "observed_sum"  # of a histogram with cells of its own: a bucket, and what was observed
+NOT_TOLD = -1  # whether a user is cold, where nobody says so
+BUCKETS = {name.name: name.buckets for name in names.SERVICE_NAMES}
 GAUGES = {name.name: name for name in names.SERVICE_NAMES if name.kind == "gauge"}
 MERGES: dict[str, Callable[[Iterable[float]], float]] = {"sum": sum, "min": min, "max": max}
 
@@ -53,7 +56,8 @@ def _counters(counted: dict[Key, float]) -> dict[Key, float]:
             case (str() as kind, scenario, source, _, cold, int() as items) if kind == ANSWER:
                 found[names.ANSWERS.name, scenario, source] += value
                 found[names.ITEMS.name, scenario, source] += value * items
-                found[names.COLD_USERS.name, scenario] += value * bool(cold)
+                if cold != NOT_TOLD:
+                    found[names.COLD_USERS.name, scenario] += value * bool(cold)
             case _:
                 found[key] += value
     return dict(found)
@@ -81,6 +85,12 @@ def _histograms(counted: dict[Key, float]) -> dict[Key, _Observed]:
                 of = found.setdefault((names.ASKED_ITEMS.name, scenario), _Observed(len(names.K_BUCKETS)))
                 of.buckets[bisect_left(names.K_BUCKETS, k)] += value
                 of.sum += value * k
+            case (str() as kind, str() as name, scenario, int() as bucket) if kind == OBSERVED:
+                of = found.setdefault((name, scenario), _Observed(len(BUCKETS[name])))
+                of.buckets[bucket] += value
+            case (str() as kind, str() as name, scenario) if kind == TOTAL:
+                of = found.setdefault((name, scenario), _Observed(len(BUCKETS[name])))
+                of.sum += value
     return found
 
 

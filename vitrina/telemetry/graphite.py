@@ -73,6 +73,14 @@ class GraphiteSender:
         self._begin()
         _senders.add(self)
 
+    @classmethod
+    def at(cls, address: str) -> GraphiteSender:
+        """The sender to HOST:PORT; ConfigError when that is none."""
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal():
+            raise ConfigError(f"Graphite's address is HOST:PORT, for instance graphite:2003, not {address!r}")
+        return cls(host, int(port))
+
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._queue: deque[tuple[str, float, int]] = deque()

@@ -14,14 +14,19 @@ LATENCY_BUCKETS = (
     *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 K_BUCKETS = (1.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+CART_BUCKETS = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+CONFIDENCE_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 
 SOURCES = ("precomputed", "session", "history", "popular")
 Reason = Literal["unknown_user", "no_list", "lists_of_other_model", "too_few", "source_failed"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
-SWAP_OUTCOMES = (
-    *(("model", "done"), ("model", "refused"), ("lists", "done"), ("lists", "refused")),
-    ("watcher", "failed"),
-)
+COMPANION_SOURCES = ("cart", "history", "popular")
+CartReason = Literal["empty_cart", "unknown_products", "nothing_goes_with_it", "source_failed"]
+CART_REASONS: tuple[CartReason, ...] = get_args(CartReason)
+SignInOutcome = Literal["done", "refused", "throttled", "failed"]
+SIGN_IN_OUTCOMES: tuple[SignInOutcome, ...] = get_args(SignInOutcome)
+MODEL_OUTCOMES = (("model", "done"), ("model", "refused"), ("watcher", "failed"))
+SWAP_OUTCOMES = (*MODEL_OUTCOMES, ("lists", "done"), ("lists", "refused"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +91,38 @@ ASKED_ITEMS = MetricName(
     labels=("scenario",),
     buckets=K_BUCKETS,
 )
+CART = MetricName(
+    name="vitrina_cart_products",
+    kind="histogram",
+    help="Products in the carts that companions were asked for.",
+    labels=("scenario",),
+    buckets=CART_BUCKETS,
+)
+UNKNOWN_PRODUCTS = MetricName(
+    name="vitrina_unknown_products_total",
+    kind="counter",
+    help="Products in these carts that the served model does not know.",
+    labels=("scenario",),
+)
+CONFIDENCE = MetricName(
+    name="vitrina_companion_confidence",
+    kind="histogram",
+    help="Confidence of the first companion of an answer.",
+    labels=("scenario",),
+    buckets=CONFIDENCE_BUCKETS,
+)
+SIGN_INS = MetricName(
+    name="vitrina_sign_ins_total",
+    kind="counter",
+    help="Sign-ins at /token: done, refused (wrong name or password), throttled (429) or failed (database away).",
+    labels=("outcome",),
+)
+PREDICTED = MetricName(
+    name="vitrina_predicted_products_total",
+    kind="counter",
+    help="Positive answers of /predict and /random by product.",
+    labels=("scenario", "product"),
+)
 SWAPS = MetricName(
     name="vitrina_swaps_total",
     kind="counter",
@@ -95,7 +132,8 @@ SWAPS = MetricName(
 REGISTRY_UP = MetricName(
     name="vitrina_registry_up",
     kind="gauge",
-    help="1 when the last look at the registry succeeded (the least of the workers).",
+    help="1 when the last look for a scenario's champion in the registry succeeded (the least of the workers).",
+    labels=("scenario",),
     merge="min",
 )
 OBJECTS_UP = MetricName(
@@ -149,6 +187,34 @@ MEMORY = MetricName(
     help="Resident memory of the live workers together; a page that they share counts once for each.",
     merge="sum",
 )
+STARTED = MetricName(
+    name="vitrina_process_start_time_seconds",
+    kind="gauge",
+    help="Time at which the oldest live worker began.",
+    merge="min",
+)
+HOST_CPU = MetricName(
+    name="vitrina_host_cpu_ratio",
+    kind="gauge",
+    help="Share of the machine's processors in use, over the last second.",
+)
+HOST_MEMORY = MetricName(
+    name="vitrina_host_memory_available_bytes",
+    kind="gauge",
+    help="Memory of the machine that a process could still have.",
+    merge="min",
+)
+GRAPHITE_SENT = MetricName(
+    name="vitrina_graphite_sent_total",
+    kind="counter",
+    help="Values delivered to Graphite.",
+)
+GRAPHITE_DROPPED = MetricName(
+    name="vitrina_graphite_dropped_total",
+    kind="counter",
+    help="Values that never reached Graphite, by reason.",
+    labels=("reason",),
+)
 
 SERVICE_NAMES: tuple[MetricName, ...] = (
     REQUESTS,
@@ -159,6 +225,11 @@ SERVICE_NAMES: tuple[MetricName, ...] = (
     FALLBACKS,
     COLD_USERS,
     ASKED_ITEMS,
+    CART,
+    UNKNOWN_PRODUCTS,
+    CONFIDENCE,
+    SIGN_INS,
+    PREDICTED,
     SWAPS,
     REGISTRY_UP,
     OBJECTS_UP,
@@ -169,4 +240,9 @@ SERVICE_NAMES: tuple[MetricName, ...] = (
     WORKERS,
     CPU,
     MEMORY,
+    STARTED,
+    HOST_CPU,
+    HOST_MEMORY,
+    GRAPHITE_SENT,
+    GRAPHITE_DROPPED,
 )

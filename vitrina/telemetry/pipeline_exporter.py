@@ -18,6 +18,7 @@ from vitrina.storage.state import Overview, State
 from vitrina.telemetry import pipeline_names as names
 from vitrina.telemetry.day_series import DaySeries
 from vitrina.telemetry.graphite import GraphiteSender
+from vitrina.telemetry.names import GRAPHITE_DROPPED, GRAPHITE_SENT
 from vitrina.telemetry.pipeline_metrics import Families, Rising, Samples, complete_days, families, pipeline_samples
 
 LOOK_SECONDS = 15.0
@@ -80,8 +81,8 @@ class PipelineCollector(Collector):
             for volume, folder in self._volumes.items():
                 samples |= disk_samples(volume, folder)
             if self._sender is not None:
-                samples[names.GRAPHITE_SENT, ()] = self._sender.sent
-                samples |= {(names.GRAPHITE_DROPPED, (why,)): count for why, count in self._sender.dropped.items()}
+                samples[GRAPHITE_SENT, ()] = self._sender.sent
+                samples |= {(GRAPHITE_DROPPED, (why,)): count for why, count in self._sender.dropped.items()}
             return list(families(samples))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vitrina.telemetry.names import MetricName
+from vitrina.telemetry.names import GRAPHITE_DROPPED, GRAPHITE_SENT, MetricName
 
 STEP_RUNS = MetricName(
     name="vitrina_step_runs_total",
@@ -146,17 +146,6 @@ STATE_UP = MetricName(
     name="vitrina_state_up",
     kind="gauge",
     help="1 when this scrape could read the state database.",
-)
-GRAPHITE_SENT = MetricName(
-    name="vitrina_graphite_sent_total",
-    kind="counter",
-    help="Values delivered to Graphite.",
-)
-GRAPHITE_DROPPED = MetricName(
-    name="vitrina_graphite_dropped_total",
-    kind="counter",
-    help="Values that never reached Graphite, by reason.",
-    labels=("reason",),
 )
 
 PIPELINE_NAMES: tuple[MetricName, ...] = (

@@ -11,18 +11,23 @@ from urllib.parse import unquote
 CROSSED_OUT = "***"
 SHORTEST = 4  # of a value; crossing out shorter ones would leave no text to read
 _NAMED = re.compile(r"TOKEN|SECRET|PASSWORD|PASSPHRASE|CREDENTIAL|FERNET_KEY|JWT")
+_PLAIN = {"VITRINA_REQUIRE_TOKEN", "VITRINA_TOKEN_MINUTES"}  # named like secrets, and none
+_LISTS = {"VITRINA_TOKEN_SECRETS"}
 _HEADERS = re.compile(r"OTEL_EXPORTER_OTLP_(TRACES_)?HEADERS")
 _PASSWORD = re.compile(r"://[^/\s:@'\"]*:([^@/\s'\"]+)@")
 _LOOKS_SECRET = (
     (re.compile(r"(://[^/\s:@'\"]*:)[^@/\s'\"]+@"), rf"\1{CROSSED_OUT}@"),  # the password of an address
     (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]+"), rf"\1{CROSSED_OUT}"),
+    (re.compile(r"\bvtr_[0-9a-f]{12}_[\w-]+"), f"vtr_{CROSSED_OUT}"),  # an API key
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), CROSSED_OUT),  # a JWT
     (re.compile(r"\bbot\d+:[\w-]{20,}"), f"bot{CROSSED_OUT}"),  # the token in addresses of Telegram
 )
 
 
 def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
     """The secret values of an environment: of variables named like one, of headers, and passwords inside addresses."""
-    found = [value for name, value in environment.items() if _NAMED.search(name)]
+    found = [value for name, value in environment.items() if _NAMED.search(name) and name not in _PLAIN]
+    found += [one.strip() for name in _LISTS & environment.keys() for one in environment[name].split(",")]
     found += [password for value in environment.values() for password in _PASSWORD.findall(value)]
     for name, value in environment.items():
         if _HEADERS.fullmatch(name):
