@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -14,19 +13,33 @@ from typing import Annotated, NoReturn, Unpack
 
 import typer
 
-from vitrina import __version__, options
-from vitrina.console import Reporter, say, show_json, show_recommendations, show_steps, show_text, show_usage, warn
-from vitrina.data_verbs import events, generate, upload
+from vitrina import __version__
 from vitrina.errors import ConfigError, DataError, InputError, VitrinaError
-from vitrina.interrupts import CtrlC
-from vitrina.options import Asked, open_recorder, open_run
-from vitrina.pipeline import Done, run_step
+from vitrina.pipeline import Done, alone, run_step
 from vitrina.pipeline import train as train_all
 from vitrina.scenarios import Run, scenario
 from vitrina.scenarios.event_log import COMPLETE_JOURNEY
-from vitrina.state_verbs import metrics, migrate, runs
 from vitrina.telemetry import logs
-from vitrina.trail import trail
+from vitrina.verbs import options, users
+from vitrina.verbs.background import check_free
+from vitrina.verbs.console import (
+    Reporter,
+    in_plain_words,
+    say,
+    show_json,
+    show_recommendations,
+    show_steps,
+    show_text,
+    show_usage,
+    warn,
+)
+from vitrina.verbs.data import events, generate, upload
+from vitrina.verbs.interrupts import CtrlC
+from vitrina.verbs.options import Asked, open_recorder, open_run
+from vitrina.verbs.registry import promote, rollback
+from vitrina.verbs.serve import become_service, serve, stop
+from vitrina.verbs.state import metrics, migrate, runs
+from vitrina.verbs.trail import trail
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -52,11 +65,13 @@ def vitrina(
 @app.command()
 def train(
     name: options.Name,
-    data: options.Data = None,
+    data: options.TrainingData = None,
     columns: options.Columns = None,
     as_of: options.AsOf = None,
+    recipe: options.Recipe = None,
     tune: options.Tune = 0,
     force: options.Force = False,
+    challenger: options.Challenger = False,
     run_id: options.RunId = None,
     as_json: options.AsJson = False,
     home: options.Home = options.DEFAULT_HOME,
@@ -67,9 +82,10 @@ def train(
     """Run all steps: read, fit, evaluate, register, promote, publish."""
     reporter = Reporter(quiet=as_json)
     run_id = run_id or f"train-{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    asked = Asked(data=data, columns=columns, as_of=as_of, tune=tune, force=force, threads=threads, run_id=run_id)
+    asked = Asked(data=data, columns=columns, as_of=as_of, recipe=recipe, tune=tune, force=force, threads=threads)
+    asked |= Asked(challenger=challenger, run_id=run_id)
     run = _run(name, home, registry_uri, reporter, **asked)
-    with trail(run, os.environ, whole=True) as around, reporter:
+    with alone(home, name, said=warn), trail(run, os.environ, whole=True) as around, reporter:
         done = train_all(
             scenario(name),
             run,
@@ -83,8 +99,10 @@ def train(
         return
     if run.objects.exists(run.key("evaluation")):
         show_text((run.local("evaluation") / "table.md").read_text(encoding="utf-8"))
-    champion = run.registry.champion()
+    champion, waiting = run.registry.champion(), run.registry.challenger()
     show_text(f"champion: version {champion.version}" if champion else "champion: none")
+    if challenger and waiting:
+        show_text(f"challenger: version {waiting.version}, vitrina promote {name} makes it champion")
 
 
 @app.command()
@@ -92,11 +110,13 @@ def step(
     name: options.Name,
     step_name: Annotated[str | None, typer.Argument(metavar="STEP", help="Its name; --list shows all.")] = None,
     listed: Annotated[bool, typer.Option("--list", help="Show the steps with their inputs and outputs.")] = False,
-    data: options.Data = None,
+    data: options.TrainingData = None,
     columns: options.Columns = None,
     as_of: options.AsOf = None,
+    recipe: options.Recipe = None,
     tune: options.Tune = 0,
     force: options.Force = False,
+    challenger: options.Challenger = False,
     run_id: options.RunId = None,
     as_json: options.AsJson = False,
     home: options.Home = options.DEFAULT_HOME,
@@ -117,9 +137,10 @@ def step(
         raise ConfigError(f"no step is named. The steps of {name} are: {', '.join(one.name for one in steps)}")
     chosen = scenario(name).step(step_name)
     reporter = Reporter()  # on standard error, so whoever drives the steps by --json still sees how they go
-    asked = Asked(data=data, columns=columns, as_of=as_of, tune=tune, force=force, threads=threads, run_id=run_id)
+    asked = Asked(data=data, columns=columns, as_of=as_of, recipe=recipe, tune=tune, force=force, threads=threads)
+    asked |= Asked(challenger=challenger, run_id=run_id)
     run = _run(name, home, registry_uri, reporter, **asked)
-    with trail(run, os.environ) as around, reporter, around(chosen):
+    with alone(home, name, said=warn), trail(run, os.environ) as around, reporter, around(chosen):
         reporter.begin(chosen.name)
         done = run_step(chosen, run, open_recorder(run_id, home, state_uri, clock=_now, warn=warn))
         _told(reporter)(done)
@@ -127,14 +148,18 @@ def step(
     show_json({**done.result, "outputs": outputs}, plain=as_json)
 
 
-for verb in (runs, migrate, metrics, generate, upload, events):
+for verb in (runs, migrate, metrics, generate, upload, events, promote, rollback, serve, stop):
     app.command()(verb)
+app.add_typer(users.users, name="users")
 
 
 @app.command()
 def evaluate(
     name: options.Name,
-    holdout: Annotated[Path | None, typer.Option("--holdout", help="CSV of (user,item) pairs to score it on.")] = None,
+    holdout: Annotated[
+        Path | None,
+        typer.Option("--holdout", help="CSV of (user,item) pairs to score it on, or a file of later sales of baskets."),
+    ] = None,
     k: Annotated[int, typer.Option("--k", min=1, max=1000, help="Length of the lists.")] = 10,
     new_only: options.NewOnly = False,
     as_json: options.AsJson = False,
@@ -142,20 +167,19 @@ def evaluate(
     registry_uri: options.RegistryUri = None,
 ) -> None:
     """Score the champion on your own holdout file; without one, show the table of the last backtest."""
-    from vitrina.scenarios.champion import Champion
-
     reporter = Reporter(quiet=as_json)
     run = _run(name, home, registry_uri, reporter)
     if holdout is not None:
+        score = scenario(name).verb("holdout")
         with reporter:
-            scores = Champion.open(run).score(holdout, k=k, new_only=new_only)
+            scores = score(run, holdout, k=k, new_only=new_only)
         show_json(scores, plain=as_json)
         return
     if not run.objects.exists(run.key("evaluation")):
         raise DataError(
             "nothing is evaluated yet",
             where=f"{name} in {home}",
-            remedy=f"Train first (vitrina train {name} --data PATH), or score the champion on a file (--holdout FILE)",
+            remedy=f"Train first: vitrina train {name} --data PATH",
         )
     if as_json:
         show_json(json.loads((run.local("evaluation") / "table.json").read_text(encoding="utf-8")), plain=True)
@@ -166,84 +190,64 @@ def evaluate(
 @app.command()
 def batch(
     name: options.Name,
-    users: Annotated[Path, typer.Option("--users", help="CSV with a column user, user_id, visitorid or customer_id.")],
-    out: Annotated[Path, typer.Option("--out", help="CSV to write: user,item,rank,score.")],
-    k: Annotated[int, typer.Option("--k", min=1, max=1000, help="Items per user.")] = 100,
+    users: Annotated[
+        Path,
+        typer.Option(
+            "--users",
+            help="CSV with a column user, user_id, visitorid or customer_id; of the bank, a panel of months; of "
+            "baskets, carts (InvoiceNo,StockCode and, if known, CustomerID).",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="CSV to write: user,item,rank,score, or customer,product,rank,probability, or cart,product,rank,...",
+        ),
+    ],
+    k: Annotated[
+        int | None, typer.Option("--k", min=1, max=1000, help="Items per user; without it, 100, or 7 products.")
+    ] = None,
     new_only: options.NewOnly = False,
     as_json: options.AsJson = False,
     home: options.Home = options.DEFAULT_HOME,
     registry_uri: options.RegistryUri = None,
 ) -> None:
-    """Write the champion's top k for every user of a file."""
-    from vitrina.scenarios.champion import Champion
-
+    """Write the champion's top k for every user, customer or cart of a file."""
+    write = scenario(name).verb("batch")
     reporter = Reporter(quiet=as_json)
     run = _run(name, home, registry_uri, reporter)
     with reporter:
-        result = Champion.open(run).batch(users, out, k=k, new_only=new_only, progress=run.progress)
+        result = write(run, users, out, k=k, new_only=new_only)
     show_json(result, plain=as_json)
 
 
 @app.command()
 def recommend(
     name: options.Name,
-    user_id: Annotated[str, typer.Option("--user-id", help="Whom to recommend to.")],
-    k: Annotated[int, typer.Option("--k", min=1, max=100, help="How many items.")] = 10,
+    user_id: Annotated[
+        str | None, typer.Option("--user-id", "--customer", help="Whom to recommend to; a cart may be nobody's.")
+    ] = None,
+    k: Annotated[int, typer.Option("--k", "--n", min=1, max=100, help="How many items.")] = 10,
     session: Annotated[
-        str, typer.Option("--session", metavar="ITEM,ITEM", help="Items seen in this visit, the oldest first.")
+        str,
+        typer.Option(
+            "--session", "--cart", metavar="ITEM,ITEM", help="Items seen in this visit, the oldest first; or the cart."
+        ),
     ] = "",
     as_json: options.AsJson = False,
     home: options.Home = options.DEFAULT_HOME,
     registry_uri: options.RegistryUri = None,
 ) -> None:
     """Ask the champion once, without a service."""
-    from vitrina.scenarios.champion import Champion
-
+    ask = scenario(name).verb("recommend")
     run = _run(name, home, registry_uri, Reporter(quiet=True))
     items = [item for item in session.split(",") if item]
-    answer = Champion.open(run).recommend(user_id, k=k, session=items)
+    answer = ask(run, user_id, k=k, session=items)
     if as_json:
         show_json(answer, plain=True)
     else:
         show_recommendations(answer)
-
-
-@app.command()
-def promote(
-    name: options.Name,
-    version: Annotated[str | None, typer.Option("--version", help="Which version; without it, the challenger.")] = None,
-    as_json: options.AsJson = False,
-    home: options.Home = options.DEFAULT_HOME,
-    registry_uri: options.RegistryUri = None,
-) -> None:
-    """Make a registered version the champion; a running service swaps to it."""
-    champion = _run(name, home, registry_uri, Reporter(quiet=as_json)).registry.promote(version)
-    show_json({"champion": champion.version}, plain=as_json)
-
-
-@app.command()
-def rollback(
-    name: options.Name,
-    as_json: options.AsJson = False,
-    home: options.Home = options.DEFAULT_HOME,
-    registry_uri: options.RegistryUri = None,
-) -> None:
-    """Go back to the champion before this one; a running service swaps to it."""
-    champion = _run(name, home, registry_uri, Reporter(quiet=as_json)).registry.rollback()
-    show_json({"champion": champion.version}, plain=as_json)
-
-
-@app.command()
-def serve(
-    host: options.Host = "127.0.0.1",
-    port: options.Port = 8000,
-    workers: options.Workers = 1,
-    home: options.Home = options.DEFAULT_HOME,
-    registry_uri: options.RegistryUri = None,
-) -> None:
-    """Serve the champion over HTTP, and whatever champion comes after it."""
-    _check_free(host, port)
-    _serve(host, port, workers, home, registry_uri)
 
 
 @app.command()
@@ -257,7 +261,7 @@ def demo(
     from vitrina.events.complete_journey import complete_journey_folder
 
     if not no_serve:
-        _check_free("127.0.0.1", port)
+        check_free("127.0.0.1", port)
     try:
         complete_journey_folder()
         data = COMPLETE_JOURNEY
@@ -270,7 +274,7 @@ def demo(
         url = f"http://127.0.0.1:{port}"
         say(f"\nServing on {url}, the description is on {url}/docs; Ctrl-C ends it. Try:")
         say(f"  curl -X POST '{url}/recommendations?user_id=1&k=5'\n")
-        _serve("127.0.0.1", port, 1, home, None)
+        become_service(os.environ, "127.0.0.1", port, 1, home, None)
 
 
 def main() -> None:
@@ -281,7 +285,7 @@ def main() -> None:
         logs.configure(os.environ, terminal=sys.stderr.isatty())
         code = app(standalone_mode=False, obj=os.environ)
     except typer.TyperException as error:
-        _report("UsageError", error.format_message())
+        _report("UsageError", in_plain_words(error).format_message())
         show_usage(error)
         sys.exit(error.exit_code)
     except VitrinaError as error:
@@ -316,23 +320,3 @@ def _now() -> int:
 
 def _told(reporter: Reporter) -> Callable[[Done], None]:
     return lambda done: reporter.end(f"{done.step}: {done.seconds:.1f} s")
-
-
-def _check_free(host: str, port: int) -> None:
-    try:
-        with socket.create_server((host, port)):
-            pass
-    except OSError as error:
-        raise ConfigError(f"{host}:{port} cannot be listened on ({error.strerror}). Choose another: --port") from error
-
-
-def _serve(host: str, port: int, workers: int, home: Path, registry_uri: str | None) -> NoReturn:
-    """Becomes the service: the library does not import it, and Ctrl-C reaches nobody else."""
-    os.environ["VITRINA_HOME"] = str(home)
-    if registry_uri is not None:
-        os.environ["VITRINA_REGISTRY_URI"] = registry_uri
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # -P: a folder named `app` where the user stands must not be taken for the service
-    command = [sys.executable, "-P", "-m", "app", "--host", host, "--port", str(port), "--workers", str(workers)]
-    os.execv(sys.executable, command)

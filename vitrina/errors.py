@@ -5,9 +5,12 @@ VitrinaError
 │   ├── DataError           a data file: names file, row and remedy
 │   ├── ConfigError         an option, a mapping or a setting
 │   ├── RequestError        a field of a request
-│   └── UnknownItemError    an item that the catalogue does not hold
+│   ├── UnknownItemError    an item that the catalogue does not hold
+│   └── AccountError        an account or a key that does not exist, exists already or cannot be made so
+├── TokenError              a token that proves nothing: forged, expired, revoked or not ours
 ├── NoChampionError         nothing is published for this scenario yet
 ├── ModelFormatError        a model or list folder is broken, or of another schema version
+│   └── DamagedError        its files are not what was sealed
 ├── RegistryError           the registry is out of reach or holds no such version
 ├── StoreError              the object store is out of reach, or refuses
 └── StateError              the state database is out of reach or has another schema version
@@ -57,12 +60,24 @@ class UnknownItemError(InputError):
     """The catalogue of the served model does not hold this item."""
 
 
+class AccountError(InputError):
+    """An account or an API key does not exist, exists already, or cannot be what was asked for."""
+
+
+class TokenError(VitrinaError):
+    """A token or an API key proves nothing. The text tells no more than its bearer may know."""
+
+
 class NoChampionError(VitrinaError):
     """No model is published for the scenario; the text names the command that makes one."""
 
 
 class ModelFormatError(VitrinaError):
     """A model or list folder is damaged, incomplete or of another schema version."""
+
+
+class DamagedError(ModelFormatError):
+    """Something that was sealed in a folder is missing or changed, so that no release can read it."""
 
 
 class RegistryError(VitrinaError):

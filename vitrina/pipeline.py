@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vitrina.errors import VitrinaError
@@ -71,6 +73,19 @@ class Recorder:
                     self.warn(f"warning: {step.name} of run {self.run_id} is not recorded. {error}")
                     return None
             time.sleep(PAUSE_SECONDS)
+
+
+@contextmanager
+def alone(home: Path, scenario: str, *, said: Callable[[str], None]) -> Iterator[None]:
+    """Holds the scenario's steps in the state folder `home`: one training at a time over all processes of the machine,
+    since each reads what the step before left. Who comes second is told and waits; a kill releases it."""
+    with (home / f".{scenario}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            said(f"Another training of {scenario} runs in {home}; this one begins when it has ended. Ctrl-C gives up")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def run_step(step: Step, run: Run, recorder: Recorder | None = None) -> Done:

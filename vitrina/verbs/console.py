@@ -23,6 +23,13 @@ from vitrina.storage.state import StepRun
 from vitrina.telemetry.logs import json_lines
 
 LEVELS = {"red": logging.ERROR, "yellow": logging.WARNING}
+PLAIN = {
+    "int_parsing": "{value!r} is no whole number.",
+    "float_parsing": "{value!r} is no number.",
+    "greater_than_equal": "{value} is too small; the least is {ge}.",
+    "less_than_equal": "{value} is too large; the most is {le}.",
+}
+"""Of pydantic's kinds of faults, those that an option's value can have."""
 log = logging.getLogger(__name__)
 
 
@@ -101,6 +108,18 @@ def warn(line: str) -> None:
     say(line, style="yellow")
 
 
+def in_plain_words(error: typer.TyperException) -> typer.TyperException:
+    """The error itself; of a value that an option does not take it says what it takes, and no more of pydantic."""
+    from pydantic import ValidationError
+
+    if isinstance(error.__cause__, ValidationError):
+        fault = error.__cause__.errors()[0]
+        if text := PLAIN.get(fault["type"]):
+            error.message = text.format(value=fault["input"], **fault.get("ctx", {}))
+        error.message = error.message.removeprefix("Value error, ")
+    return error
+
+
 def show_usage(error: typer.TyperException) -> None:
     """What is wrong with the arguments, and how they are given."""
     if json_lines():
@@ -132,14 +151,43 @@ def show_steps(steps: Iterable[Step]) -> None:
 
 
 def show_runs(runs: Iterable[StepRun]) -> None:
-    """Recorded steps: a row an attempt."""
-    table = Table("begun (UTC)", "run", "step", "attempt", "seconds", "outcome", "error")
+    """Recorded steps, a row an attempt, and below them the errors whole, however narrow the terminal is."""
+    table = Table()
+    for column in ("begun (UTC)", "run", "step"):
+        table.add_column(column, overflow="fold")
+    for column in ("attempt", "seconds", "outcome"):
+        table.add_column(column, no_wrap=True)
+    errors = []
     for run in runs:
-        begun = datetime.fromtimestamp(run.begun / 1000, UTC).isoformat(" ", "seconds").removesuffix("+00:00")
         seconds = "" if run.ended is None else f"{(run.ended - run.begun) / 1000:.1f}"
-        texts = (run.run_id, run.step, str(run.attempt), seconds, run.outcome, run.error or "")
-        table.add_row(begun, *map(escape, texts))
+        texts = (run.run_id, run.step, str(run.attempt), seconds, run.outcome)
+        table.add_row(_utc(run.begun), *map(escape, texts))
+        if run.error:
+            errors.append(f"{run.run_id}, {run.step}, attempt {run.attempt}: {run.error}")
+    console = Console(highlight=False)
+    console.print(table)
+    for error in errors:
+        console.print(error, markup=False, soft_wrap=True)
+
+
+def show_accounts(accounts: Iterable[Mapping[str, Any]], keys: Iterable[Mapping[str, Any]]) -> None:
+    """Accounts, a row each, and below them their API keys."""
+    table = Table("account", "full name", "email", "scopes", "created (UTC)", "")
+    for one in accounts:
+        texts = (one["name"], one["full_name"], one["email"], " ".join(one["scopes"]), _utc(one["created"]))
+        table.add_row(*map(escape, texts), "disabled" if one["disabled"] else "")
     Console().print(table)
+    table = Table("API key", "account", "label", "scopes", "created (UTC)", "expires (UTC)")
+    for key in keys:
+        expires = "" if key["expires"] is None else _utc(key["expires"])
+        texts = (key["key_id"], key["account"], key["label"], " ".join(key["scopes"]), _utc(key["created"]))
+        table.add_row(*map(escape, texts), expires)
+    if table.row_count:
+        Console().print(table)
+
+
+def _utc(moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1000, UTC).isoformat(" ", "seconds").removesuffix("+00:00")
 
 
 def show_recommendations(answer: Mapping[str, Any]) -> None:
@@ -153,6 +201,8 @@ def show_recommendations(answer: Mapping[str, Any]) -> None:
     ):
         title = (escape(titles[place]),) if titles else ()
         table.add_row(str(place + 1), escape(str(item)), *title, f"{score:.4f}", source)
-    if not answer["known"]:
+    if answer.get("unknown"):
+        say(f"the model does not know {', '.join(answer['unknown'])}")
+    if not answer.get("known", True):
         say(f"user {answer['user_id']} is new to the model")
     Console().print(table)

@@ -10,18 +10,15 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from vitrina import options
-from vitrina.console import say, show_json, show_runs
 from vitrina.errors import ConfigError
-from vitrina.options import open_state, state_address
 from vitrina.scenarios import SCENARIOS, scenario
-
-if TYPE_CHECKING:
-    from vitrina.telemetry.graphite import GraphiteSender
+from vitrina.verbs import options
+from vitrina.verbs.console import say, show_json, show_runs
+from vitrina.verbs.options import open_state, state_address
 
 METRICS_PORT = 9108
 
@@ -81,10 +78,11 @@ def metrics(
 ) -> None:
     """Serve what the state database knows of the pipeline to Prometheus, until it is stopped."""
     from vitrina.storage.database import open_engine
+    from vitrina.telemetry.graphite import GraphiteSender
     from vitrina.telemetry.pipeline_exporter import PipelineCollector, StateReader, forwarding, serving
 
     volumes = _volumes(disk or [])
-    sender = _sender(graphite) if graphite else None
+    sender = GraphiteSender.at(graphite) if graphite else None
     read = StateReader(lambda: open_state(home, state_uri))
     last_steps = {name: scenario(name).steps[-1].name for name in SCENARIOS}
     collector = PipelineCollector(read, last_steps=last_steps, volumes=volumes, sender=sender)
@@ -116,12 +114,3 @@ def _volumes(given: Iterable[str]) -> dict[str, Path]:
             raise ConfigError(f"--disk {one!r}: there is no {path}. Name a folder on the disk to watch")
         found[name] = Path(path)
     return found
-
-
-def _sender(address: str) -> GraphiteSender:
-    from vitrina.telemetry.graphite import GraphiteSender
-
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ConfigError(f"--graphite {address!r}: write HOST:PORT, for instance graphite:2003")
-    return GraphiteSender(host, int(port))

@@ -10,14 +10,18 @@ from typing import Annotated, TypedDict, Unpack
 
 import typer
 
-from vitrina.console import Reporter
 from vitrina.errors import ConfigError
 from vitrina.pipeline import Recorder
-from vitrina.scenarios import SCENARIOS, Run, scenario
+from vitrina.registry.registry import Registry
+from vitrina.scenarios import SCENARIOS, Run, Scenario, scenario
 from vitrina.scenarios.event_log import COMPLETE_JOURNEY
 from vitrina.storage.state import State
+from vitrina.verbs.console import Reporter
 
 Name = Annotated[str, typer.Argument(metavar="SCENARIO", help=f"One of: {', '.join(SCENARIOS)}.")]
+OfScenario = Annotated[
+    str, typer.Option("--scenario", metavar="SCENARIO", help=f"Whose data: one of {', '.join(SCENARIOS)}.")
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="One JSON document on standard output and nothing else; errors are JSON, too.")
 ]
@@ -49,13 +53,13 @@ RunId = Annotated[
         help="Name of the run in the state database; without it, `train` makes one up and `step` is not recorded.",
     ),
 ]
-Data = Annotated[
+TrainingData = Annotated[
     str | None,
     typer.Option(
         "--data",
-        envvar="VITRINA_EVENTS_URI",
-        help="Folder or file with events, an s3:// address of events by day, "
-        f"or '{COMPLETE_JOURNEY}' for the log that comes with the package.",
+        help="Folder or file to train on, an s3:// address, "
+        f"or '{COMPLETE_JOURNEY}' for the log that comes with the package; without it, the scenario's "
+        "VITRINA_..._EVENTS_URI.",
     ),
 ]
 Columns = Annotated[
@@ -80,7 +84,15 @@ Tune = Annotated[
         help="Search hyper-parameters with N trials first; later trainings in the same HOME keep what was found.",
     ),
 ]
+Recipe = Annotated[
+    str | None,
+    typer.Option("--recipe", metavar="NAME", help="A named configuration of the scenario; without it, its first."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Promote the new model whatever the gate says.")]
+Challenger = Annotated[
+    bool,
+    typer.Option("--challenger", help="Do not promote what the gate lets pass: it waits for `vitrina promote`."),
+]
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -93,6 +105,8 @@ Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to lis
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that answer.")]
 
 DEFAULT_HOME = Path(".vitrina")
+MAIN = next(iter(SCENARIOS))
+"""The scenario that is meant when none is named."""
 
 
 class Asked(TypedDict, total=False):
@@ -103,8 +117,10 @@ class Asked(TypedDict, total=False):
     as_of: str | None
     tune: int
     force: bool
+    challenger: bool
     threads: int | None
     run_id: str | None
+    recipe: str | None
 
 
 def open_run(
@@ -117,34 +133,48 @@ def open_run(
     reporter: Reporter,
     **asked: Unpack[Asked],
 ) -> Run:
-    """The run of a verb over the state in `home`; `now` in ms. `ConfigError` for an unknown scenario or wrong time."""
-    from vitrina.registry.mlflow_registry import MlflowRegistry
+    """The run of a verb over the state in `home`; `now` in ms. `ConfigError` for an unknown scenario or recipe, a wrong
+    time, or a folder that cannot be written."""
     from vitrina.storage.opening import access_from, objects_for
 
     declared = scenario(name)
+    recipe = declared.known_recipe(asked.get("recipe"))
+    _make(home)
     access, cache = access_from(environment), home / "cache"
     return Run(
         scenario=declared.name,
         objects=objects_for(
             environment.get("VITRINA_OBJECTS_URI") or str(home / "objects"), cache=cache / "objects", access=access
         ),
-        registry=MlflowRegistry(
-            registry_uri or f"sqlite:///{home.absolute()}/mlflow.db",
-            experiment=environment.get("VITRINA_EXPERIMENT", declared.experiment),
-            model_name=environment.get("VITRINA_REGISTERED_MODEL", declared.registered_model),
-        ),
+        registry=open_registry(declared, home, registry_uri, environment=environment),
         now=now,
-        data=asked.get("data"),
+        data=asked.get("data") or declared.setting("EVENTS_URI", environment=environment),
         columns=asked.get("columns"),
         as_of=_moment(asked.get("as_of")),
         tune=asked.get("tune", 0),
         force=asked.get("force", False),
+        challenger=asked.get("challenger", False),
         threads=asked.get("threads") or os.cpu_count() or 1,
         note=reporter.note,
         progress=reporter.progress,
         access=access,
         cache=cache,
         run_id=asked.get("run_id"),
+        recipe=recipe,
+    )
+
+
+def open_registry(
+    declared: Scenario, home: Path, registry_uri: str | None, *, environment: Mapping[str, str]
+) -> Registry:
+    """The registry of a scenario's models."""
+    from vitrina.registry.mlflow_registry import MlflowRegistry, code_file
+
+    return MlflowRegistry(
+        registry_uri or f"sqlite:///{home.absolute()}/mlflow.db",
+        experiment=declared.setting("EXPERIMENT", environment=environment) or declared.experiment,
+        model_name=declared.setting("REGISTERED_MODEL", environment=environment) or declared.registered_model,
+        pyfunc_code=code_file(declared.pyfunc),
     )
 
 
@@ -167,6 +197,14 @@ def open_state(home: Path, state_uri: str | None) -> State:
 def state_address(home: Path, state_uri: str | None) -> str:
     """The URI of the state database: the one that was given, or that of the embedded one."""
     return state_uri or f"sqlite:///{home.absolute()}/state.db"
+
+
+def _make(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"the state folder {home} cannot be made: {error.strerror}. Name another with --home or VITRINA_HOME"
+        raise ConfigError(reason) from error
 
 
 def _moment(text: str | None) -> int | None:

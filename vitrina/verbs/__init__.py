@@ -1,0 +1,1 @@
+"""What the command line does: a module for each group of verbs, what they share, and how a person follows them."""
