@@ -23,12 +23,19 @@ STATUSES: dict[type[VitrinaError], int] = {
     errors.ConfigError: 500,
     errors.RequestError: 422,
     errors.UnknownItemError: 404,
+    errors.AccountError: 422,
+    errors.TokenError: 401,
     errors.NoChampionError: 503,
     errors.ModelFormatError: 503,
+    errors.DamagedError: 503,
     errors.RegistryError: 503,
     errors.StateError: 503,
     errors.StoreError: 503,
 }
+TOLD = (errors.RequestError, errors.UnknownItemError, errors.AccountError, errors.TokenError, errors.NoChampionError)
+"""What a caller may read. The text of any other names settings, addresses or folders, and is for the log alone."""
+AWAY = "something that the service needs is away or cannot be used"
+CAUSE = "The log of the service holds the cause under the X-Request-ID of this answer"
 REMEDIES = {
     404: "See /docs for the routes",
     405: "See /docs for the methods of each route",
@@ -48,14 +55,6 @@ class Refused(Exception):  # noqa: N818  a state of the request, in the words of
 
 def too_large(limit: int) -> Refused:
     return Refused(413, f"the body is over {limit} bytes", "Send a shorter body", {"connection": "close"})
-
-
-def no_token() -> Refused:
-    return Refused(401, "no token was sent", "Send 'Authorization: Bearer TOKEN'", {"www-authenticate": "Bearer"})
-
-
-def wrong_token() -> Refused:
-    return Refused(403, "the token is wrong", "Send the value of VITRINA_ADMIN_TOKEN")
 
 
 def status_of(error: VitrinaError) -> int:
@@ -78,8 +77,10 @@ def install(app: FastAPI, metrics: ServiceMetrics) -> None:
         request.scope["reason"] = str(error)
         if isinstance(error, RequestError):
             return _json(status_of(error), error_body(error.problem, error.remedy, error.field))
+        if not isinstance(error, TOLD):
+            return fault() if (status := status_of(error)) == 500 else _json(status, error_body(AWAY, CAUSE))
         reason, _dot, remedy = str(error).partition(". ")
-        return _json(status_of(error), error_body(reason, remedy or "See the log of the service"))
+        return _json(status_of(error), error_body(reason, remedy or CAUSE))
 
     async def on_refusal(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)
@@ -109,8 +110,7 @@ def install(app: FastAPI, metrics: ServiceMetrics) -> None:
 
 def fault() -> Response:
     """The answer when the app raised what nobody expected."""
-    remedy = "The log of the service holds the cause under the X-Request-ID of this answer; report it"
-    return _json(500, error_body("the service failed", remedy))
+    return _json(500, error_body("the service failed", f"{CAUSE}; report it"))
 
 
 def _json(status: int, body: dict[str, Any], headers: Any = None) -> Response:

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from typing import Any
 
 from anyio import to_thread
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from app import errors, recommendations, status
+from app import errors, status
+from app.accounts.desk import SignInDesk
+from app.accounts.guard import Guard, Guarded
+from app.accounts.routes import refusals
+from app.accounts.routes import routes as account_routes
+from app.bare_routes import BareRoutes
 from app.documentation import describe
+from app.following import following, watcher
+from app.graphite import reporting
 from app.logs import RequestLog
 from app.measured import Measured
-from app.schemas import ErrorAnswer
-from app.service import SCENARIO, Service
+from app.scenarios import served_scenarios
+from app.service import ServedScenario, Service, Serving
 from app.settings import Settings
 from app.traces import RequestSpans
 from app.usage import telling_usage
-from vitrina.serving.copies import Copies
-from vitrina.serving.state import LoadedModel
-from vitrina.serving.watcher import ChampionSource, Watcher
-from vitrina.storage.objects import Objects
-from vitrina.storage.opening import objects_for
-from vitrina.storage.s3_bucket import S3Access
+from vitrina.accounts.scopes import ADMIN
+from vitrina.serving.watcher import ChampionSource
 from vitrina.telemetry.metrics import ServiceMetrics
 
-PATHS = frozenset(
-    {"/", "/recommendations", "/similar_items", "/healthz", "/readyz", "/metrics", "/models", "/docs", "/openapi.json"}
-)
+PATHS = ("/", "/healthz", "/readyz", "/metrics", "/models", "/docs", "/openapi.json", "/token", "/users/me")
+NO_SOURCES: Mapping[str, ChampionSource] = {}
 
 
 class OneEdge(FastAPI):
@@ -52,84 +55,61 @@ def wall_clock() -> int:
 def create_app(
     settings: Settings,
     *,
-    source: ChampionSource | None = None,
-    load: Callable[[Path], LoadedModel] | None = None,
+    scenarios: Iterable[ServedScenario[Any, Any]] | None = None,
+    sources: Mapping[str, ChampionSource] = NO_SOURCES,
     clock: Callable[[], int] = wall_clock,
     metrics: ServiceMetrics | None = None,
+    make_desk: Callable[..., SignInDesk] = SignInDesk,
 ) -> FastAPI:
-    """The service. `source` of champions, `load` (a model folder to a model) and `metrics` default to the real ones."""
+    """The service. `scenarios` default to the table, `sources` of their champions by scenario to the registry of the
+    settings, `make_desk` to what signs people in. `ConfigError` for settings that cannot be."""
     metrics = metrics or ServiceMetrics(settings.metrics_folder)
-    service = Service(settings=settings, metrics=metrics, clock=clock)
+    servings = tuple(Serving(scenario=one, metrics=one.metrics(metrics)) for one in scenarios or served_scenarios())
+    service = Service(settings=settings, metrics=metrics, clock=clock, servings=servings)
+    desk = make_desk(settings, now=clock, count=metrics.sign_ins())
     spans = RequestSpans(os.environ, _version())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watcher = Watcher(
-            served=service.served,
-            source=source or champion_source(settings),
-            load=load or model_loader(),
-            copies=Copies(settings.copies_root),
-            objects=object_store(settings),
-            lists_key=f"{SCENARIO}/lists",
-            lists_copies=Copies(settings.copies_root, "lists"),
-            metrics=metrics.of(SCENARIO),
-            clock=clock,
-            every=settings.poll_seconds,
-        )
+        watchers = [watcher(service, one, sources.get(one.scenario.name)) for one in servings]
         spans.open()
-        with telling_usage(metrics):
-            await to_thread.run_sync(watcher.start)
-            yield
-            await to_thread.run_sync(watcher.stop)
+        with telling_usage(metrics), reporting(settings, metrics):
+            async with following(*watchers):
+                yield
         await to_thread.run_sync(spans.close)
 
     app = OneEdge(title="Vitrina", version=_version(), lifespan=lifespan, redirect_slashes=False, redoc_url=None)
     app.state.service = service
-    log = RequestLog(slow_seconds=settings.slow_seconds, every=settings.access_log)
-    app.add_middleware(Measured, metrics=metrics, paths=PATHS, log=log, spans=spans)
+    app.state.desk = desk
     errors.install(app, metrics)
-    app.router.routes[:0] = recommendations.routes(service)
+    answering = BareRoutes(route for one in servings for route in routes_of(one, service, desk.guard))
+    app.router.routes.insert(0, answering)
+    app.include_router(account_routes(desk))
     app.include_router(status.open_routes)
-    if settings.admin_token is None:
-        app.include_router(status.admin_routes)
-    else:
-        refused = {401: {"model": ErrorAnswer}, 403: {"model": ErrorAnswer}}
-        app.include_router(status.admin_routes, dependencies=[Depends(status.admin)], responses=refused)  # type: ignore[arg-type]  # FastAPI's key type is a union
-    describe(app, service)
+    closed = desk.guard.dependencies(ADMIN)
+    app.include_router(
+        status.admin_routes, dependencies=closed, responses=refusals(401, 403, 429, 503) if closed else {}
+    )
+    paths = frozenset({*PATHS, *(path.rstrip("/") for path in answering.paths)})
+    log = RequestLog(slow_seconds=settings.slow_seconds, every=settings.access_log)
+    app.add_middleware(Measured, metrics=metrics, paths=paths, log=log, spans=spans)
+    describe(app, service, desk.guard)
     return app
 
 
-def champion_source(settings: Settings) -> ChampionSource:
-    """The registry as the service reads it: without mlflow."""
-    from vitrina.registry.reader import reader_for
-
-    uri = settings.registry_uri or f"sqlite:///{(settings.home / 'mlflow.db').absolute()}"
-    return reader_for(uri, settings.registered_model)
-
-
-def object_store(settings: Settings) -> Objects:
-    """Where lists are published. S3 is asked with little patience: the watcher asks again, and serves meanwhile."""
-    secret = settings.s3_secret_key
-    access = None
-    if settings.s3_access_key and secret is not None:
-        access = S3Access(
-            endpoint=settings.s3_endpoint,
-            access_key=settings.s3_access_key,
-            secret_key=secret.get_secret_value(),
-            region=settings.s3_region,
-            attempts=2,
-            connect_seconds=2.0,
-            read_seconds=15.0,
+def routes_of(serving: Serving[Any, Any], service: Service, guard: Guard) -> list[Route]:
+    """A scenario's routes, both spellings of each path, so that neither is redirected; behind the guard when they
+    need a token."""
+    scenario = serving.scenario
+    return [
+        Route(
+            path + slash,
+            Guarded(answer, guard, scenario.group) if scenario.always else guard.wrap(answer, scenario.group),
+            methods=[method],
         )
-    uri = settings.objects_uri or str(settings.home / "objects")
-    return objects_for(uri, cache=settings.home / "cache" / "objects", access=access)
-
-
-def model_loader() -> Callable[[Path], LoadedModel]:
-    """The real loader; imported late, because it compiles."""
-    from vitrina.serving.loading import load_model
-
-    return load_model
+        for method, path, answer in scenario.endpoints(service, serving)
+        for slash in ("", "/")
+    ]
 
 
 def _version() -> str:

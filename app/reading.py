@@ -6,6 +6,7 @@ The hot routes use it because a dependency-injected handler costs more than the 
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
@@ -24,6 +25,7 @@ MAX_SESSION = 200
 MAX_EXCLUDE = 500
 MAX_CATEGORIES = 100
 MAX_ID_LENGTH = 128
+SHOWN = 60
 INT64 = 2**63
 ONLY_INTEGERS = frozenset({int})
 BODY_FIELDS = frozenset({"session", "exclude", "filter"})
@@ -122,41 +124,96 @@ async def _drain(receive: Receive) -> None:
             return
 
 
+def parsed(body: bytes) -> Any:
+    """What the body says in JSON, which knows no NaN and no Infinity. `RequestError` for a field given twice."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _unreadable(body, error) from error
+    if body.count(b":") > _fields(content):  # it holds colons that end no name, or names a field twice
+        try:
+            json.loads(body, object_pairs_hook=_once)
+        except RecursionError as error:
+            raise RequestError("nested too deeply", field="body", remedy="Send a flat JSON object") from error
+    return content
+
+
+def _fields(content: object) -> int:
+    """How many fields a request's object and those right under it have; each is a colon in the body."""
+    if type(content) is not dict:
+        return 0
+    fields = len(content)
+    for value in content.values():
+        if type(value) is dict:
+            fields += len(value)
+        elif type(value) is list and value and type(value[0]) is dict:
+            fields += sum(len(one) for one in value if type(one) is dict)
+    return fields
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    """`RequestError` for an object that names a field twice, of which a reader would silently take the last."""
+    names = set()
+    for name, _ in pairs:
+        if name in names:
+            raise RequestError("given twice", field=_shown(name), remedy="Give it once")
+        names.add(name)
+
+
+def _unreadable(body: bytes, error: orjson.JSONDecodeError) -> RequestError:
+    """What is wrong with text that is no JSON."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as wrong:
+        return RequestError(f"not UTF-8 at byte {wrong.start}", field="body", remedy="Send the text as UTF-8")
+    where = f"line {error.lineno}, column {error.colno}"
+    if "infinity" in error.msg:
+        problem, remedy = f"a number that is too large at {where}", "Send numbers below 1e308"
+        return RequestError(problem, field="body", remedy=remedy)
+    return RequestError(f"not JSON at {where}", field="body", remedy="Send a JSON object")
+
+
 def read_ask(user: Id, k: int, body: bytes, item_kind: IdKind) -> Ask:
     """The request that query and JSON body make up; an empty body is none."""
     if not body:
         return Ask(user=user, k=k)
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise RequestError(f"not JSON at {where}", field="body", remedy="Send a JSON object, or no body") from error
+    content = parsed(body)
     if not isinstance(content, dict):
         raise RequestError("not a JSON object", field="body", remedy='Send for example {"session": [17]}')
-    _only(content, BODY_FIELDS, "body")
-    rules = content.get("filter", NO_FILTER)
+    only_known(content, BODY_FIELDS)
+    rules = content.get("filter")
+    if rules is None:
+        rules = NO_FILTER
     if not isinstance(rules, dict):
         raise RequestError("not a JSON object", field="filter", remedy='Send for example {"available": true}')
-    _only(rules, FILTER_FIELDS, "filter")
-    available = rules.get("available", False)
-    if not isinstance(available, bool):
+    only_known(rules, FILTER_FIELDS, "filter.")
+    available, category = rules.get("available"), rules.get("category")
+    if available is not None and not isinstance(available, bool):
         raise RequestError("not true or false", field="filter.available", remedy="Send true, or leave it out")
     return Ask(
         user=user,
         k=k,
-        session=_ids(content.get("session", []), "session", item_kind, MAX_SESSION),
-        exclude=_ids(content.get("exclude", []), "exclude", item_kind, MAX_EXCLUDE),
-        category=_categories(rules["category"]) if "category" in rules else None,
-        available=available,
+        session=_ids(content.get("session"), "session", item_kind, MAX_SESSION),
+        exclude=_ids(content.get("exclude"), "exclude", item_kind, MAX_EXCLUDE),
+        category=None if category is None else _categories(category),
+        available=available is True,
     )
 
 
-def _only(content: dict[str, Any], known: frozenset[str], where: str) -> None:
+def only_known(content: dict[str, Any], known: frozenset[str], place: str = "") -> None:
+    """`RequestError` when an object has other fields than these; `place` is what stands before its first one's name."""
     if not content.keys() <= known:
-        raise RequestError("a field that is not known", field=where, remedy=f"Known fields: {', '.join(sorted(known))}")
+        name = place + _shown(next(one for one in content if one not in known))
+        raise RequestError("a field that is not known", field=name, remedy=f"Known fields: {', '.join(sorted(known))}")
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= SHOWN else f"{name[:SHOWN]}..."
 
 
 def _ids(value: object, field: str, kind: IdKind, most: int) -> tuple[Id, ...]:
+    if value is None:
+        return ()
     if not isinstance(value, list):
         raise RequestError("not a list of item ids", field=field, remedy="Send for example [17, 4]")
     if len(value) > most:

@@ -6,28 +6,31 @@ from time import time_ns
 from typing import Any
 
 import orjson
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app.reading import query_fields, query_id, query_k, read_ask, read_body
-from app.service import SCENARIO, Service
+from app.service import Endpoint, Service, Serving
 from app.traces import RequestSpan
 from vitrina.errors import UnknownItemError
 from vitrina.serving.answer import NOTHING, answer, similar
 from vitrina.serving.state import Rows, ServingState
+from vitrina.telemetry.metrics import ScenarioMetrics
+
+ShopServing = Serving[ServingState, ScenarioMetrics]
 
 
 class Recommendations:
     """Top k items for a user, optionally for a session, under rules."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, serving: ShopServing) -> None:
         self._service = service
-        self._metrics = service.metrics.of(SCENARIO)
+        self._serving = serving
+        self._metrics = serving.metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service = self._service
         body = await read_body(scope, receive, service.settings.max_body_bytes)
-        state = service.state()
+        state = self._serving.state()
         fields = query_fields(scope["query_string"])
         ask = read_ask(query_id(fields, "user_id", state.user_kind), query_k(fields), body, state.items.kind)
         span: RequestSpan | None = scope.get("span")
@@ -53,12 +56,13 @@ class Recommendations:
 class SimilarItems:
     """Items like a given one."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, serving: ShopServing) -> None:
         self._service = service
-        self._metrics = service.metrics.of(SCENARIO)
+        self._serving = serving
+        self._metrics = serving.metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state = self._service.state()
+        state = self._serving.state()
         fields = query_fields(scope["query_string"])
         item, k = query_id(fields, "item_id", state.items.kind), query_k(fields)
         row = state.items.index_of(item)
@@ -74,14 +78,11 @@ class SimilarItems:
         await send_json(send, content)
 
 
-def routes(service: Service) -> list[Route]:
-    """Both spellings of each path, so that neither is redirected."""
-    recommend, alike = Recommendations(service), SimilarItems(service)
+def endpoints(service: Service, serving: ShopServing) -> list[Endpoint]:
+    """Of the shop."""
     return [
-        Route("/recommendations", recommend, methods=["POST"]),
-        Route("/recommendations/", recommend, methods=["POST"]),
-        Route("/similar_items", alike, methods=["GET"]),
-        Route("/similar_items/", alike, methods=["GET"]),
+        Endpoint("POST", "/recommendations", Recommendations(service, serving)),
+        Endpoint("GET", "/similar_items", SimilarItems(service, serving)),
     ]
 
 

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, ClassVar
 
 import vitrina
+from app.checked_settings import check
 from app.settings import Settings
 from vitrina.telemetry import logs
 
@@ -27,20 +28,25 @@ MakeApp = Callable[[Settings], Any]
 def run(
     settings: Settings, host: str = "127.0.0.1", port: int = 8000, workers: int = 1, make_app: MakeApp | None = None
 ) -> None:
-    """Serves until a signal ends it. `make_app` is called in each worker; without it, `app.main.create_app`."""
+    """Serves until a signal ends it. `make_app` is called in each worker; without it, `app.main.create_app`.
+    `ConfigError` before anything is started for settings that cannot be."""
     make_app = make_app or _create_app
-    hidden = [one.get_secret_value() for one in (settings.admin_token, settings.s3_secret_key) if one is not None]
+    kept = (settings.admin_token, settings.s3_secret_key, settings.token_secrets)
+    hidden = [part.strip() for one in kept if one is not None for part in one.get_secret_value().split(",")]
     logs.configure(os.environ, terminal=sys.stderr.isatty(), secrets=hidden)
+    # when it is not set, uvicorn would believe its own machine
+    trusted = os.environ.get("FORWARDED_ALLOW_IPS", "").strip()
+    check(settings, trusted=trusted)
     if not os.access(
         Path(vitrina.__file__).parent, os.W_OK
     ):  # numba keeps its machine code there, else it needs a home
         os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.home.absolute() / "numba"))
     if workers == 1:
-        _run_one(make_app(settings), host, port)
+        _run_one(make_app(settings), host, port, trusted)
     else:
         with tempfile.TemporaryDirectory(prefix="vitrina-metrics-") as folder:
             shared = settings.model_copy(update={"metrics_folder": settings.metrics_folder or Path(folder)})
-            _run_several(lambda: make_app(shared), f"{host}:{port}", workers)
+            _run_several(lambda: make_app(shared), f"{host}:{port}", workers, trusted)
 
 
 def _create_app(settings: Settings) -> Any:
@@ -49,7 +55,7 @@ def _create_app(settings: Settings) -> Any:
     return create_app(settings)
 
 
-def _run_one(app: Any, host: str, port: int) -> None:
+def _run_one(app: Any, host: str, port: int, trusted: str) -> None:
     import uvicorn
 
     uvicorn.run(
@@ -59,12 +65,13 @@ def _run_one(app: Any, host: str, port: int) -> None:
         loop="uvloop",
         http="httptools",
         access_log=False,
+        forwarded_allow_ips=trusted,
         log_config=None,  # its records are lines of ours
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
 
 
-def _run_several(load: Callable[[], Any], bind: str, workers: int) -> None:
+def _run_several(load: Callable[[], Any], bind: str, workers: int, trusted: str) -> None:
     from gunicorn.app.base import BaseApplication
     from gunicorn.glogging import Logger
     from uvicorn_worker import UvicornWorker
@@ -78,7 +85,12 @@ def _run_several(load: Callable[[], Any], bind: str, workers: int) -> None:
     class Worker(UvicornWorker):
         """Ends on SIGQUIT too: gunicorn sends it when it was interrupted itself, and uvicorn alone would not listen."""
 
-        CONFIG_KWARGS: ClassVar[dict[str, Any]] = {"loop": "uvloop", "http": "httptools", "access_log": False}
+        CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
+            "loop": "uvloop",
+            "http": "httptools",
+            "access_log": False,
+            "forwarded_allow_ips": trusted,
+        }
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)

@@ -39,6 +39,10 @@ class AirflowApi:
         wait(lambda: self._knows(dag), 120, lambda: f"{dag} is not there\n{self.said()}")
         self.ask("PATCH", f"/dags/{dag}", json={"is_paused": False})
 
+    def pause(self, dag: str) -> None:
+        """The scheduler leaves the DAG's tasks alone from now on."""
+        self.ask("PATCH", f"/dags/{dag}", json={"is_paused": True})
+
     def trigger(self, dag: str, *, logical_date: str | None = None, **params: Any) -> str:
         """Starts a run as the page's button does, by default without a logical date; gives its id."""
         body = {"logical_date": logical_date, "conf": params}

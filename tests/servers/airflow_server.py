@@ -54,10 +54,11 @@ class Airflow(AirflowApi):
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
-        """Makes the database's tables and a user, starts the parts and returns when all of them are healthy."""
+        """Makes the tables, the pool and a user, starts the parts and returns when all of them are healthy."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.command("db", "migrate")
         names = ("--firstname", "A", "--lastname", "B", "--email", "admin@example.org")
+        self.command("pools", "set", "training", "1", "steps that train")
         self.command("users", "create", "--role", "Admin", "--username", USER, "--password", PASSWORD, *names)
         for part, options in PARTS.items():
             with (self.folder / f"{part}.log").open("ab") as log:

@@ -44,9 +44,13 @@ class Stack:
         shutil.copy(ROOT / ".env.example", self.folder)
         self.engine.run(["sh", "-c", f"cd '{self.folder}' && sh '{ROOT}/stack/write_env.sh'"])
         ports = {name: str(free_port()) for name in PORTS}
-        bind = "0.0.0.0" if self.engine.private else "127.0.0.1"
+        own = {
+            "VITRINA_BIND": "0.0.0.0" if self.engine.private else "127.0.0.1",
+            "VITRINA_NETWORK": f"10.{100 + secrets.randbelow(100)}.{secrets.randbelow(256)}",  # another stack may be up
+            "VITRINA_TAG": self.tag,
+        }
         with self.env_file.open("a") as file:
-            for name, value in {**ports, "VITRINA_BIND": bind, "VITRINA_TAG": self.tag, **given}.items():
+            for name, value in {**ports, **own, **given}.items():
                 file.write(f"{name}={value}\n")
         for line in self.env_file.read_text().splitlines():
             name, found, value = line.partition("=")
@@ -55,7 +59,7 @@ class Stack:
         for name in PORTS:
             self.engine.open_port(int(self.settings[name]))
 
-    def run(self, *command: str, seconds: float = 600) -> str:
+    def run(self, *command: str, seconds: float = 600, **environment: str) -> str:
         """A command in which `docker compose` means this stack; what it printed."""
         project = {
             "COMPOSE_PROJECT_NAME": self.project,
@@ -63,7 +67,7 @@ class Stack:
             "COMPOSE_ENV_FILES": str(self.env_file),
             "COMPOSE_PROFILES": "registry" if self.engine.real_images else "",
         }
-        return self.engine.run(list(command), seconds, **project)
+        return self.engine.run(list(command), seconds, **project, **environment)
 
     def compose(self, *arguments: str, seconds: float = 600) -> str:
         """`docker compose ARGUMENTS` for this stack; what it printed."""
@@ -106,26 +110,31 @@ class Stack:
         """Its Airflow, asked as the administrator."""
         return AirflowApi(self.url("AIRFLOW_PORT"), user="admin", password=self.settings["AIRFLOW_ADMIN_PASSWORD"])
 
-    def train(self, seconds: float = 1200, **params: Any) -> str:
+    def train(self, scenario: str = "storefront", *, seconds: float = 1200, **params: Any) -> str:
         """Trains and waits for the success; the run's id."""
-        return self.finish_training(self.begin_training(**params), seconds)
+        return self.finish_training(self.begin_training(scenario, **params), scenario, seconds=seconds)
 
-    def begin_training(self, **params: Any) -> str:
-        """Triggers the storefront's DAG as its page does; the run's id."""
-        for dag in ("storefront", "telegram"):
+    def begin_training(self, scenario: str = "storefront", **params: Any) -> str:
+        """Triggers the scenario's DAG as its page does; the run's id."""
+        for dag in (scenario, "telegram"):
             self.airflow.unpause(dag)
-        return self.airflow.trigger("storefront", **params)
+        return self.airflow.trigger(scenario, **params)
 
-    def finish_training(self, run: str, seconds: float = 1200) -> str:
+    def finish_training(self, run: str, scenario: str = "storefront", *, seconds: float = 1200) -> str:
         """Waits for the run's success; its id."""
-        self.airflow.finish("storefront", run, seconds)
-        states = self.airflow.tasks("storefront", run)
-        assert set(states.values()) == {"success"}, f"{states}\n{self._why(run, states)}"
+        self.airflow.finish(scenario, run, seconds)
+        states = self.airflow.tasks(scenario, run)
+        assert set(states.values()) == {"success"}, f"{states}\n{self._why(scenario, run, states)}"
         return run
 
-    def champion(self) -> str | None:
+    def vitrina(self, *arguments: str) -> Any:
+        """The JSON answer of `vitrina ARGUMENTS` where training runs."""
+        command = ("exec", "-T", "airflow-scheduler", "/opt/vitrina/bin/vitrina")
+        return json.loads(self.compose(*command, *arguments, "--json").splitlines()[-1])
+
+    def champion(self, model: str = "ranking_model") -> str | None:
         """The champion's version, as MLflow says."""
-        query = {"name": "ranking_model", "alias": "champion"}
+        query = {"name": model, "alias": "champion"}
         address = f"{self.url('MLFLOW_PORT')}/api/2.0/mlflow/registered-models/alias"
         answer = httpx.get(address, params=query, timeout=30)
         return str(answer.json()["model_version"]["version"]) if answer.is_success else None
@@ -183,6 +192,6 @@ class Stack:
             stop.set()
             thread.join(60)
 
-    def _why(self, run: str, states: dict[str, str | None]) -> str:
+    def _why(self, scenario: str, run: str, states: dict[str, str | None]) -> str:
         failed = [task for task, state in states.items() if state == "failed"]
-        return "\n".join(f"--- {task}\n{self.airflow.log('storefront', run, task)[-4000:]}" for task in failed)
+        return "\n".join(f"--- {task}\n{self.airflow.log(scenario, run, task)[-4000:]}" for task in failed)

@@ -1,13 +1,17 @@
 """A container engine for tests: the one that is reachable, else one started by the tools beside the repository.
 
 Where no image registry is reachable, images of other projects are built from `tests/stack/images` under the same tags.
+Run as a program, with the standard library alone, it builds what tests/stack will ask for, so that this can be done
+beside other tests.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL_IMAGES = os.environ.get("VITRINA_REAL_IMAGES") == "1"
+TAG = "test"
 STAND_INS = ROOT / "tests" / "stack" / "images"
 TOOLS = Path(os.environ.get("VITRINA_TOOLS") or ROOT.parent / "shared" / "tools").resolve()
 # Folder of a stand-in -> the tag that docker-compose.yaml or a Dockerfile asks for, and files it needs beside its own.
@@ -64,18 +69,21 @@ class Engine:
         if not script.is_file():
             raise EngineMissing(f"no docker answers, and {script} is not there to start one")
         engine = cls(environment=dict(os.environ), private=True, real_images=REAL_IMAGES, say=say)
-        with engine.stage("engine"):
+        with engine.stage("engine"), _alone("engine"):
             if shutil.which("dockerd") is None or not _has_compose():
                 engine._tool("install")
             engine._tool("start")
         line = engine._tool("env").strip()
         engine.environment["DOCKER_HOST"] = line.partition("DOCKER_HOST=")[2]
-        with engine.stage("base images"):
+        with engine.stage("base images"), _alone("images"):
             engine.run(["bash", str(TOOLS / "base_images.sh")])
         return engine
 
     def build_images(self, tag: str) -> None:
-        """Everything that docker-compose.yaml names, and the Telegram server of the tests; two at a time."""
+        """Everything that docker-compose.yaml names, and the Telegram server of the tests; two at a time.
+
+        Waits while another process builds: what that one made is not made again.
+        """
         others = {} if self.real_images else OTHERS
 
         beside_airflow = ("airflow", "alertmanager", "graphite")  # the longest image, and what makes both chains equal
@@ -93,7 +101,7 @@ class Engine:
             for name in ("app", "mlflow"):
                 self._build_ours(name, tag)
 
-        with self.stage("all images"), ThreadPoolExecutor(2) as pool:
+        with self.stage("all images"), _alone("images"), ThreadPoolExecutor(2) as pool:
             for chain in [pool.submit(airflow), pool.submit(rest)]:
                 chain.result()
 
@@ -143,6 +151,14 @@ class Engine:
         return self.run(["bash", str(TOOLS / "engine.sh"), *arguments])
 
 
+@contextmanager
+def _alone(what: str) -> Iterator[None]:
+    """Lets one process of this machine in at a time."""
+    with (Path(tempfile.gettempdir()) / f"vitrina-tests-{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _answers(environment: dict[str, str]) -> bool:
     if shutil.which("docker") is None or not _has_compose():
         return False
@@ -151,3 +167,7 @@ def _answers(environment: dict[str, str]) -> bool:
 
 def _has_compose() -> bool:
     return subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
+
+
+if __name__ == "__main__":
+    Engine.find(lambda line: print(line, file=sys.stderr)).build_images(TAG)  # noqa: T201

@@ -74,6 +74,9 @@ class Server(socketserver.ThreadingMixIn, simple.WSGIServer):
 simple.make_server("127.0.0.1", int(sys.argv[1]), application, Server).serve_forever()
 """
 
+FINEST = "10s:7d"
+"""The first archive of what a service sends, in storage-schemas.conf."""
+
 Point = tuple[int, float]
 """A time in seconds since the epoch, UTC, and a value."""
 
@@ -82,9 +85,10 @@ class GraphiteServer:
     """Both processes over one folder, which goes with them. Skips the test, loudly, when they are not installed.
 
     `carbon` is the port of the plaintext protocol, `url` the address of graphite-web (left out by `web=False`).
+    `finest` is how carbon keeps what a service sends, in the place of the first of its archives.
     """
 
-    def __init__(self, *, web: bool = True) -> None:
+    def __init__(self, *, web: bool = True, finest: str = FINEST) -> None:
         if not Path(CARBON).is_file() or not WEB_PACKAGE.is_dir():
             pytest.skip(MISSING)
         self.folder = Path(tempfile.mkdtemp(prefix="vitrina-graphite-"))
@@ -94,7 +98,7 @@ class GraphiteServer:
         for name in ("conf", "log", "whisper"):
             (self.folder / name).mkdir()
         for path in CONFIGURATION.glob("*.conf"):
-            shutil.copy(path, self.folder / "conf")
+            (self.folder / "conf" / path.name).write_text(path.read_text().replace(FINEST, finest))
         ports = {"line": self.carbon, "pickle": self._pickle, "query": self._query}
         (self.folder / "conf" / "carbon.conf").write_text(CARBON_CONF.format(folder=self.folder, **ports))
         self.start_carbon()

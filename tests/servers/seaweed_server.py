@@ -71,7 +71,7 @@ class S3Server:
             for name in ("master", "volume", "filer", "s3")
             for suffix in ("", ".grpc")
         }
-        options |= {"volume.max": 200, "master.volumeSizeLimitMB": 64, "master.electionTimeout": "1s"}
+        options |= {"volume.max": 2000, "master.volumeSizeLimitMB": 64, "master.electionTimeout": "1s"}
         with (self.folder / "weed.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [program, "-logtostderr=true", "server", *(f"-{name}={value}" for name, value in options.items())],

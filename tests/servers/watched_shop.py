@@ -1,11 +1,14 @@
-"""A small shop and everything that watches it: trainings, the service, the exporter, Prometheus, Graphite."""
+"""A small shop with carts, a small bank and what watches them: trainings, service, exporter, Prometheus, Graphite."""
 
 from __future__ import annotations
 
 import json
+import os
+import random
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,23 +19,40 @@ from typing import Any, Self
 
 import httpx
 from graphite_server import GraphiteServer
+from mimic_load import mimic_load
 from ports import free_port
 from prometheus_server import PrometheusServer
+from small_recipe import put_small_recipe
 from waiting import wait
+
+from vitrina.events.panels.columns import PRODUCTS
+from vitrina.storage.objects import FolderObjects
 
 DAY = 86_400
 KNOWN, STRANGERS, SESSIONS, SIMILAR, WRONG = 20, 10, 5, 5, 4
-"""Requests of each kind in a round."""
+ANYBODY, CLIENTS, LIKELY = 50, 200, 10
+"""Requests of each kind in a round; few of the bank's clients are said to take something."""
+BANK = ANYBODY + CLIENTS + LIKELY
+CARTS, ODD_CARTS, EMPTY_CARTS, NO_TOKEN, GUESSES = 30, 6, 4, 3, 2
+BASKET = CARTS + ODD_CARTS + EMPTY_CARTS + NO_TOKEN + GUESSES + 1
+"""Carts of two known products and an odd one, of an odd one alone, of none; requests without a token; wrong passwords,
+and a right one."""
+CART, COMPANIONS = 3, 7
+ODD = "no-such-product"
+NAME, PASSWORD = "ann", "a password of the tests"
 LOG_END = 1_772_409_600  # 2026-03-02, a Monday
 VITRINA = str(Path(sys.executable).with_name("vitrina"))
+COLUMNS = {product.russian: product.column for product in PRODUCTS}
 RULES = Path(__file__).resolve().parents[2] / "monitoring" / "prometheus" / "rules"
 
 
 @dataclass
 class WatchedShop:
-    """`with WatchedShop(folder) as shop`: a generated log; `train`, `export` and `serve` when they are wanted.
+    """`with WatchedShop(folder) as shop`: a generated log; `train`, `train_bank`, `train_basket`, `export` and `serve`
+    when wanted.
 
     The log ends at `end` (seconds since the epoch, a midnight), which is fixed, so that every run finds the same.
+    `predicted` counts what the bank's answers named, by the product's column.
     """
 
     folder: Path
@@ -41,7 +61,11 @@ class WatchedShop:
     items: int = 500
     days: int = 80
     end: int = LOG_END
+    customers: int = 3_000  # of the bank
+    months: int = 8
+    baskets: int = 3_000
     interval: str = "500ms"
+    graphite_seconds: int = 1
     workers: int = 2
     port: int = field(default_factory=free_port)
     exporter_port: int = field(default_factory=free_port)
@@ -52,10 +76,12 @@ class WatchedShop:
         self._stack = ExitStack()
         self._runs = 0
         self.watched_until = 0.0
+        self.bank_requests = 0
+        self.predicted: Counter[str] = Counter()
         self.server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        from vitrina.events.synthetic import WorldSpec, generate_world
+        from vitrina.events.synthetic_shop.generator import WorldSpec, generate_world
 
         try:
             start = (self.end - self.days * DAY) * 1000
@@ -64,13 +90,13 @@ class WatchedShop:
             )
             generate_world(spec, self.log)
             self.home.mkdir(parents=True)
-            self._small_recipe()
-            self.graphite = self._stack.enter_context(GraphiteServer())
+            put_small_recipe(FolderObjects(self.home / "objects"))
+            self.graphite = self._stack.enter_context(GraphiteServer(finest=f"{self.graphite_seconds}s:6h"))
             targets: Mapping[str, Sequence[str]] = {
                 "app": [f"127.0.0.1:{self.port}"],
                 "pipeline": [f"127.0.0.1:{self.exporter_port}"],
             }
-            rules = [RULES / "service.yml", RULES / "pipeline.yml"]  # no Alertmanager is watched here
+            rules = [RULES / f"{name}.yml" for name in ("service", "pipeline", "bank", "basket", "accounts")]
             self.prometheus = self._stack.enter_context(
                 PrometheusServer(self.folder / "prometheus", targets, rules, interval=self.interval)
             )
@@ -98,10 +124,42 @@ class WatchedShop:
 
     def train(self, *options: str) -> Any:
         """A whole training by the command line; the result that it prints, or what went wrong."""
+        return self._train("storefront", self.log, *self._recorded(), *options)
+
+    def train_bank(self, *options: str) -> Any:
+        """The same of the bank, on a generated panel."""
+        from vitrina.events.synthetic_panels.generator import PanelSpec, generate_panel
+
+        data = self.folder / "panel"
+        if not data.exists():
+            generate_panel(PanelSpec(customers=self.customers, months=self.months, seed=1), data, as_raw_csv=True)
+        return self._train("bank_products", data, *self._recorded(), *options)
+
+    def train_basket(self, *options: str) -> Any:
+        """The same of carts, on generated sales."""
+        from vitrina.events.synthetic_baskets.generator import BasketSpec, generate_baskets
+
+        data, months = self.folder / "sales", 6
+        if not data.exists():
+            start = self.end // DAY - 30 * months
+            spec = BasketSpec(baskets=self.baskets, products=300, customers=600, months=months, start=start)
+            generate_baskets(spec, data)
+        return self._train("basket", data, *self._recorded(), *options)
+
+    def add_account(self) -> None:
+        """Adds the account that asks for companions."""
+        command = [VITRINA, "users", "add", NAME, "--home", str(self.home)]
+        env = {**os.environ, "VITRINA_USER_PASSWORD": PASSWORD}
+        subprocess.run(command, check=True, timeout=60, env=env, stdout=subprocess.DEVNULL)
+
+    def _recorded(self) -> tuple[str, str]:
+        """The option without which the state database does not hear of a run."""
         self._runs += 1
-        recorded = ("--run-id", f"run-{self._runs}")  # else the state database does not hear of it
-        where = ("--data", str(self.log), "--home", str(self.home))
-        command = [VITRINA, "train", "storefront", *where, *recorded, "--json", *options]
+        return "--run-id", f"run-{self._runs}"
+
+    def _train(self, scenario: str, data: Path, *options: str) -> Any:
+        where = ("--data", str(data), "--home", str(self.home))
+        command = [VITRINA, "train", scenario, *where, "--json", *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
         told = json.loads(done.stdout) if done.stdout.strip() else {}
         return told if done.returncode == 0 else {"failed": done.returncode, "said": done.stderr, **told}
@@ -119,15 +177,18 @@ class WatchedShop:
         self.prometheus.until("vitrina_state_up == 1", 120)
 
     def serve(self) -> None:
-        """Starts the service and waits until Prometheus has seen every worker serve a model."""
+        """Starts the service and waits until Prometheus has seen every worker serve a model of each scenario."""
         self.server = self._start(
-            *("serve", "--port", str(self.port), "--workers", str(self.workers), "--home", str(self.home))
+            *("serve", "--port", str(self.port), "--workers", str(self.workers), "--home", str(self.home)),
+            VITRINA_GRAPHITE=f"127.0.0.1:{self.graphite.carbon}",
+            VITRINA_GRAPHITE_SECONDS=str(self.graphite_seconds),
         )
         server = self.server
 
         def serving() -> bool:
             assert server.poll() is None, (self.folder / "serve.log").read_text()
-            return bool(self.prometheus.query(f"sum(vitrina_model_info) == {self.workers}"))
+            every = f"sum by (scenario) (vitrina_model_info) == {self.workers}"
+            return len(self.prometheus.query(every)) == 3
 
         wait(serving, 240, (self.folder / "serve.log").read_text, pause=0.2)
 
@@ -146,6 +207,48 @@ class WatchedShop:
             assert {answer.status_code for answer in answers} == {200}
             wrong = [client.post("/recommendations?user_id=1&k=none") for _ in range(WRONG)]
             assert {answer.status_code for answer in wrong} == {422}
+            for _ in range(ANYBODY):
+                self.ask_the_bank(client, "GET", "/random")
+            clients = [mimic_load().client(random.Random(seed)) for seed in range(CLIENTS)]
+            for one in clients:
+                self.ask_the_bank(client, "POST", "/predict", one)
+            for one in clients[:LIKELY]:
+                self.ask_the_bank(client, "POST", "/predict_proba", one)
+            self.ask_about_carts(client)
+
+    def ask_about_carts(self, client: httpx.Client) -> None:
+        """Carts with known, unknown and no products, with a token and without; right and wrong passwords."""
+        bearer = self.sign_in(client)
+        codes = self.companions(client, bearer, [ODD], n=20)
+        for n in range(CARTS):
+            self.companions(client, bearer, [codes[n % 20], codes[(n + 1) % 20], ODD])
+        for n in range(ODD_CARTS + EMPTY_CARTS - 1):
+            self.companions(client, bearer, [ODD] if n < ODD_CARTS - 1 else [])
+        refused = [client.post("/send_data", json={"product_list": [ODD]}) for _ in range(NO_TOKEN)]
+        refused += [client.post("/token", data={"username": "bob", "password": "wrong"}) for _ in range(GUESSES)]
+        assert {answer.status_code for answer in refused} == {401}
+
+    def sign_in(self, client: httpx.Client) -> dict[str, str]:
+        """The header of the account."""
+        answer = client.post("/token", data={"username": NAME, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def companions(
+        self, client: httpx.Client, bearer: dict[str, str], cart: Sequence[str], n: int = COMPANIONS
+    ) -> list[str]:
+        """Codes of what goes with a cart."""
+        answer = client.post("/send_data", json={"product_list": list(cart), "n": n}, headers=bearer)
+        assert answer.status_code == 200, answer.text
+        return [code for code, _, _ in answer.json()["result"]["recommendation"]]
+
+    def ask_the_bank(self, client: httpx.Client, method: str, path: str, document: Any = None) -> None:
+        """One request for a client's products, which is noted."""
+        answer = client.request(method, path, json=document)
+        assert answer.status_code == 200, answer.text
+        self.bank_requests += 1
+        if path != "/predict_proba":
+            self.predicted.update(COLUMNS[name] for name, value in answer.json().items() if value)
 
     def scraped(self, scrapes: int = 3) -> None:
         """Waits until Prometheus has looked again a few times at both."""
@@ -154,10 +257,12 @@ class WatchedShop:
             before = self.prometheus.until(up)[0].value
             wait(lambda up=up, before=before: self.prometheus.query(up)[0].value >= before + scrapes, 30, pause=0.2)
 
-    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         log = self.folder / f"{arguments[0]}.log"
         with log.open("ab") as told:
-            process = subprocess.Popen([VITRINA, *arguments], stdout=told, stderr=told)
+            process = subprocess.Popen(
+                [VITRINA, *arguments], stdout=told, stderr=told, env={**os.environ, **environment}
+            )
 
         def stop() -> None:
             process.send_signal(signal.SIGTERM)
@@ -165,18 +270,3 @@ class WatchedShop:
 
         self._stack.callback(stop)
         return process
-
-    def _small_recipe(self) -> None:
-        """A recipe that trains quickly, where the steps look for a tuned one."""
-        from vitrina.candidates.als import ALS
-        from vitrina.ranking.catboost_ranker import CatBoostRanker
-        from vitrina.recommend.sources import Sources
-        from vitrina.recommend.two_stage import TwoStage
-        from vitrina.storage.objects import FolderObjects
-
-        small = TwoStage(
-            sources=Sources(als=ALS(factors=8, iterations=3)),
-            ranker=CatBoostRanker(losses=("Logloss",), iterations=15, depth=3),
-            groups=300,
-        )
-        FolderObjects(self.home / "objects").put_bytes("storefront/recipe.json", json.dumps(small.as_json()).encode())

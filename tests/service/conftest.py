@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,26 +15,23 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from loaded import module_at
 
 from app.main import create_app
 from app.settings import Settings
+from vitrina.accounts.passwords import Passwords
+from vitrina.accounts.registration import register
+from vitrina.accounts.scopes import USUAL
+from vitrina.storage.sql_accounts import SqlAccounts
 
-
-def _toy_world() -> ModuleType:
-    path = Path(__file__).parents[1] / "serving" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("toy_world", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+PASSWORD = "planted-password"
+CHEAP = Passwords(rounds=1, memory_kib=64, lanes=1)
 
 
 @pytest.fixture(scope="session")
 def toy() -> ModuleType:
     """`write_toy`, `write_toy_lists`, `load_toy` and `MemoryRegistry` of tests/serving/conftest.py."""
-    return _toy_world()
+    return module_at("toy_world", Path(__file__).parents[1] / "serving" / "conftest.py")
 
 
 @dataclass
@@ -47,7 +42,19 @@ class Running:
     url: str
     home: Path
     registry: Any
+    bank_registry: Any
+    basket_registry: Any
     client: httpx.Client
+
+    def token(self, *scopes: str) -> str:
+        """An access token of a new account with these scopes, or the usual ones."""
+        settings = self.app.state.service.settings
+        accounts = SqlAccounts.open(settings.state_address)
+        name = f"somebody-{len(accounts.accounts())}"
+        register(accounts, CHEAP, name=name, password=PASSWORD, scopes=scopes or USUAL, now=0)
+        answer = self.client.post("/token", data={"username": name, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
 
     def until(self, true: Callable[[], bool], seconds: float = 10) -> None:
         deadline = time.monotonic() + seconds
@@ -58,21 +65,40 @@ class Running:
 
 @pytest.fixture(scope="session")
 def serve(toy: ModuleType) -> Callable[..., Any]:
-    """A context manager that serves a fresh world: `with serve(folder, champion=..., **settings) as running`."""
+    """A context manager that serves a fresh world: `with serve(folder, champion=..., **settings) as running`.
+
+    `champion`: the storefront has one; `bank`: so has the bank, with one probability for all products; `basket`: so
+    has the basket. `keep_alive`: for how many seconds a connection may be idle.
+    """
 
     @contextmanager
-    def start(home: Path, *, champion: bool = True, ids: Any = None, **settings: Any) -> Iterator[Running]:
-        registry = toy.MemoryRegistry()
+    def start(
+        home: Path,
+        *,
+        champion: bool = True,
+        bank: bool = False,
+        bank_probability: float = 0.25,
+        basket: bool = False,
+        ids: Any = None,
+        keep_alive: int = 5,
+        **settings: Any,
+    ) -> Iterator[Running]:
+        registry, bank_registry, basket_registry = (toy.MemoryRegistry() for _ in range(3))
+        if bank:
+            bank_registry.publish("1", toy.write_bank(home / "made" / "bank" / "1", bank_probability))
+        if basket:
+            basket_registry.publish("1", toy.write_basket(home / "made" / "basket" / "1"))
         if champion:
             registry.publish("1", toy.write_toy(home / "made" / "1", items=ids))
             toy.write_toy_lists(toy.FolderObjects(home / "objects"), "storefront/lists", "a", items=ids, users=ids)
         app = create_app(
             Settings(home=home, poll_seconds=0.05, **settings),
-            source=registry,
-            load=toy.load_toy,
+            **toy.wired(registry, bank_products=bank_registry, basket=basket_registry),
             clock=lambda: toy.NOW,
         )
-        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", access_log=False)
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=0, log_level="warning", access_log=False, timeout_keep_alive=keep_alive
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, name="uvicorn", daemon=True)
         thread.start()
@@ -84,7 +110,15 @@ def serve(toy: ModuleType) -> Callable[..., Any]:
         url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         try:
             with httpx.Client(base_url=url) as client:
-                yield Running(app=app, url=url, home=home, registry=registry, client=client)
+                yield Running(
+                    app=app,
+                    url=url,
+                    home=home,
+                    registry=registry,
+                    bank_registry=bank_registry,
+                    basket_registry=basket_registry,
+                    client=client,
+                )
         finally:
             server.should_exit = True
             thread.join(timeout=30)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import anyio
 import httpx
 import pytest
+from loaded import module_at
 
 from app.main import create_app
 from app.settings import Settings
+from app.warm import tiny_propensities
+from vitrina.events.panels.columns import PRODUCTS
 from vitrina.recommend.model_folder import describe, pack
 from vitrina.registry.file_registry import FileRegistry
 from vitrina.registry.model_format import write_model
@@ -22,14 +23,7 @@ from vitrina.registry.registry import RunRecord
 @pytest.fixture(scope="module")
 def real() -> ModuleType:
     """`small_model` of tests/serving/test_real_recommender.py."""
-    path = Path(__file__).parents[1] / "serving" / "test_real_recommender.py"
-    spec = importlib.util.spec_from_file_location("real_world", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return module_at("real_world", Path(__file__).parents[1] / "serving" / "test_real_recommender.py")
 
 
 def ask(settings: Settings, *calls: str) -> list[httpx.Response]:
@@ -61,8 +55,26 @@ def test_registered_model_is_served(real: ModuleType, tmp_path: Path) -> None:
     assert similar.json()["recs"] == [100 + int(row) for row in rows]
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_registered_bank_model_is_served(tmp_path: Path, place: int) -> None:
+    made = list(tiny_propensities())[place]
+    write_model(tmp_path / "model", **made._asdict())
+    registry = FileRegistry(tmp_path / "registry", name="other_bank")
+    version = registry.register(tmp_path / "model", RunRecord(fingerprint="f"))
+    registry.promote(version.version)
+    uri = f"file://{tmp_path / 'registry'}"
+    settings = Settings(home=tmp_path / "home", registry_uri=uri, bank_registered_model="other_bank")
+    random, models = ask(settings, "GET /random?lang=en", "GET /models")
+    assert random.status_code == 200
+    assert list(random.json()) == [product.english for product in PRODUCTS]
+    assert [model["kind"] for model in models.json()["models"]] == [made.meta["kind"]]
+
+
 def test_nothing_published_yet(tmp_path: Path) -> None:
-    alive, answer = ask(Settings(home=tmp_path), "GET /", "POST /recommendations?user_id=1&k=5")
+    alive, shop, bank = ask(
+        Settings(home=tmp_path), "GET /", "POST /recommendations?user_id=1&k=5", "GET /random?lang=en"
+    )
     assert alive.status_code == 200
-    assert answer.status_code == 503
-    assert "vitrina train storefront --data" in answer.json()["error"]["remedy"]
+    for answer, scenario in ((shop, "storefront"), (bank, "bank_products")):
+        assert answer.status_code == 503
+        assert f"vitrina train {scenario} --data" in answer.json()["error"]["remedy"]

@@ -70,7 +70,7 @@ def test_without_a_champion(serve, tmp_path) -> None:
 
 def test_a_fault_shows_no_stack_trace(serve, tmp_path, monkeypatch) -> None:
     with serve(tmp_path) as running:
-        state = running.app.state.service.served.state
+        state = running.app.state.service.of("storefront").served.state
         monkeypatch.setattr(type(state.recommender), "similar", lambda *_: 1 / 0)
         answer = running.client.get("/similar_items?item_id=104")
         assert answer.status_code == 500
@@ -78,9 +78,45 @@ def test_a_fault_shows_no_stack_trace(serve, tmp_path, monkeypatch) -> None:
         assert answer.json()["error"]["reason"] == "the service failed"
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.ConfigError, 500),
+        (errors.VitrinaError, 500),
+        (errors.StateError, 503),
+        (errors.RegistryError, 503),
+        (errors.StoreError, 503),
+    ],
+)
+def test_no_answer_tells_a_setting_and_the_log_does(serve, tmp_path, monkeypatch, caplog, error, status: int) -> None:
+    def fail(*_: object) -> None:
+        raise error("VITRINA_STATE_URI: no address. Write postgresql+psycopg2://...")
+
+    with serve(tmp_path) as running:
+        state = running.app.state.service.of("storefront").served.state
+        monkeypatch.setattr(type(state.recommender), "similar", fail)
+        answer = running.client.get("/similar_items?item_id=104")
+    assert answer.status_code == status
+    assert "VITRINA" not in answer.text and "postgresql" not in answer.text
+    assert set(answer.json()["error"]) == {"reason", "remedy"}
+    assert any("VITRINA_STATE_URI" in str(getattr(one, "fields", "")) for one in caplog.records)
+
+
+def test_a_caller_of_the_accounts_is_told_no_setting(serve, tmp_path) -> None:
+    with serve(tmp_path, state_uri="foo://x", require_token="recommendations") as running:
+        answers = [
+            running.client.post("/token", data={"username": "ann", "password": "planted"}),
+            running.client.get("/users/me", headers={"authorization": "Bearer x"}),
+            running.client.post("/recommendations?user_id=1", headers={"x-api-key": f"vtr_0123456789ab_{'a' * 43}"}),
+        ]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]["reason"]) == (500, "the service failed")
+        assert "VITRINA" not in answer.text and "foo" not in answer.text
+
+
 def test_a_failing_ranker_is_no_error_for_the_caller(serve, tmp_path, monkeypatch) -> None:
     with serve(tmp_path) as running:
-        state = running.app.state.service.served.state
+        state = running.app.state.service.of("storefront").served.state
         monkeypatch.setattr(type(state.recommender), "recommend", lambda *_, **__: 1 / 0)
         answer = running.client.post("/recommendations?user_id=2&k=3")
         assert (answer.status_code, answer.json()["source"], len(answer.json()["recs"])) == (200, "popular", 3)

@@ -34,7 +34,7 @@ def test_no_request_fails_while_models_and_lists_change(serve, toy, tmp_path) ->
         threads = [threading.Thread(target=load) for _ in range(CLIENTS)]
         for thread in threads:
             thread.start()
-        served = running.app.state.service.served
+        served = running.app.state.service.of("storefront").served
         running.until(lambda: seen[200, "1"] > 0)
         for version in ("2", "3", "4"):
             toy.write_toy_lists(
@@ -59,17 +59,17 @@ def test_starts_while_the_registry_is_down(serve, toy, tmp_path) -> None:
     with serve(tmp_path) as running:
         assert running.client.get("/readyz").status_code == 200
     registry = toy.MemoryRegistry(down=True)
-    app = create_app(Settings(home=tmp_path), source=registry, load=toy.load_toy)
+    app = create_app(Settings(home=tmp_path), **toy.wired(registry))
 
-    async def start() -> str:
+    async def start() -> tuple[str, list[str]]:
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client,
         ):
             answer = await client.post("/recommendations?user_id=1&k=1")
-            return answer.json()["model_version"]
+            return answer.json()["model_version"], (await client.get("/readyz")).json()["unconfirmed"]
 
-    assert anyio.run(start) == "1"
+    assert anyio.run(start) == ("1", ["storefront"])
 
 
 @pytest.mark.parametrize("name", ["arrays/pairs.npy", "model.json"])

@@ -18,11 +18,11 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from web_thread import served
 
 SCRIPT = Path(__file__).resolve().parents[2] / "test_recsys.py"
 COMMAND = (sys.executable, "-I", "-S", str(SCRIPT))
@@ -58,14 +58,8 @@ def answering(status: int, body: bytes, kind: str = "application/json") -> Itera
         def log_message(self, *_: Any) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Same) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(HTTPServer(("127.0.0.1", 0), Same)) as url:
+        yield url
 
 
 def test_five_requests_for_users_with_and_without_a_history(serve, tmp_path: Path) -> None:
@@ -115,10 +109,11 @@ def test_users_come_from_a_file_and_a_seed_repeats_their_order(running, tmp_path
     assert asked("4", "7") == asked("4", "7") != asked("4", "8")
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--host", "--url"])
+def test_nobody_listens(tmp_path: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    done = Done(tmp_path, "--host", f"127.0.0.1:{port}")
+    done = Done(tmp_path, option, f"127.0.0.1:{port}")
     assert done.code == 1
     assert f"Nothing answers on http://127.0.0.1:{port}" in done.err and "vitrina serve" in done.err
     assert "Traceback" not in done.err

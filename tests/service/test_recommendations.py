@@ -115,8 +115,11 @@ def test_bad_query(client, query: str, field: str) -> None:
         (b'{"session": [Infinity]}', "body"),
         (b'{"session": [-Infinity]}', "body"),
         (b'{"session": [1e999]}', "body"),
-        (b'{"sessions": [1]}', "body"),
-        (b'{"session": null}', "session"),
+        (b'{"sessions": [1]}', "sessions"),
+        (b'{"session": [], "%s": 1}' % (b"x" * 100), "x" * 60 + "..."),
+        (b'{"session": [100], "session": [101]}', "session"),
+        (b'{"filter": {"category": 1, "category": 2}}', "category"),
+        (b'{"exclude": [{"a": 1, "a": 1}]}', "a"),
         (b'{"session": 1}', "session"),
         (b'{"session": ["100"]}', "session"),
         (b'{"session": [true]}', "session"),
@@ -127,16 +130,49 @@ def test_bad_query(client, query: str, field: str) -> None:
         (b'{"exclude": [' + b",".join([b"1"] * 501) + b"]}", "exclude"),
         (b'{"exclude": {}}', "exclude"),
         (b'{"filter": []}', "filter"),
-        (b'{"filter": {"price": 1}}', "filter"),
+        (b'{"filter": {"available": true, "price": 1}}', "filter.price"),
         (b'{"filter": {"category": "1"}}', "filter.category"),
         (b'{"filter": {"category": []}}', "filter.category"),
-        (b'{"filter": {"category": null}}', "filter.category"),
         (b'{"filter": {"available": 1}}', "filter.available"),
     ],
 )
 def test_bad_body(client, body: bytes, field: str) -> None:
     answer = post(client, "user_id=1&k=5", body)
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"session": null, "exclude": null, "filter": null}',
+        b'{"filter": {"category": null, "available": null}}',
+    ],
+)
+def test_null_means_what_is_left_out(client, body: bytes) -> None:
+    """A session asks for an answer made online; without one it is the user's list."""
+    answer, plain = post(client, "user_id=1&k=5", body), post(client, "user_id=1&k=5")
+    assert (answer.status_code, answer.json()["recs"]) == (200, plain.json()["recs"])
+    assert answer.json()["source"] == plain.json()["source"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"session": ["\xff"]}', "not UTF-8 at byte 14"),
+        (b'{"session":\n [1e400]}', "a number that is too large at line 2, column 3"),
+        (b'{"session": [1}', "not JSON at line 1"),
+    ],
+)
+def test_what_is_wrong_with_a_text_is_said(client, body: bytes, reason: str) -> None:
+    assert reason in post(client, "user_id=1", body).json()["error"]["reason"]
+
+
+def test_a_colon_within_a_text_is_no_field(client) -> None:
+    """Such a body is looked through once more, and refused for what it is."""
+    error = post(client, "user_id=1", b'{"session": [1], "a:b": 1}').json()["error"]
+    assert (error["field"], error["reason"]) == ("a:b", "a field that is not known")
+    deep = b'{"session": ' + b'[":",' * 1000 + b"1" + b"]" * 1000 + b"}"
+    assert post(client, "user_id=1", deep).status_code == 422
 
 
 def test_deep_nesting_is_refused(client) -> None:

@@ -79,7 +79,7 @@ def test_without_a_caller_each_request_is_a_trace_of_its_own(serve, tmp_path, co
 
 def test_errors_are_marked_and_unknown_paths_make_no_names(serve, tmp_path, collector, monkeypatch) -> None:
     with serve(tmp_path) as running:
-        state = running.app.state.service.served.state
+        state = running.app.state.service.of("storefront").served.state
         monkeypatch.setattr(type(state.recommender), "similar", lambda *_: 1 / 0)
         running.client.get("/similar_items?item_id=104")
         running.client.post("/recommendations?user_id=x")

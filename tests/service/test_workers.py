@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 import httpx
 import psutil
 import pytest
+from loaded import module_at
 from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
+from service_process import service_process, vitrina_serve
 from waiting import wait
 
 from vitrina.recommend.model_folder import describe, pack
@@ -40,7 +38,7 @@ def make(settings):
     from app.main import create_app
     registry = toy.MemoryRegistry()
     registry.publish("1", settings.home / "made")
-    app = create_app(settings, source=registry, load=toy.load_toy, clock=lambda: toy.NOW)
+    app = create_app(settings, **toy.wired(registry), clock=lambda: toy.NOW)
     app.add_api_route("/slow", lambda: time.sleep(1.5) or "done")
     return app
 
@@ -58,39 +56,8 @@ def started(toy, home: Path, workers: int) -> Iterator[tuple[psutil.Process, str
     port = free_port()
     conftest = Path(__file__).parents[1] / "serving" / "conftest.py"
     code = START.format(conftest=str(conftest), home=str(home), port=port, workers=workers)
-    with running([sys.executable, "-c", code], home / "log.txt", port) as (child, url):
+    with service_process([sys.executable, "-c", code], home / "log.txt", port) as (child, url):
         yield child, url
-
-
-@contextmanager
-def running(command: list[str], log: Path, port: int, **given: str) -> Iterator[tuple[psutil.Process, str]]:
-    """A service as a child process, once it is ready."""
-    with log.open("w") as file:
-        root = Path(__file__).parents[2]
-        child = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **given}, cwd=root)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait(lambda: ready(url), otherwise=log.read_text, pause=0.1)
-        yield psutil.Process(child.pid), url
-    finally:
-        child.terminate()
-        child.wait(timeout=60)
-
-
-def load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def values(url: str) -> dict[tuple[str, ...], float]:
@@ -99,22 +66,19 @@ def values(url: str) -> dict[tuple[str, ...], float]:
         (sample.name, *sorted(value for name, value in sample.labels.items() if name != "scenario")): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
+        if sample.labels.get("scenario", "storefront") == "storefront"
     }
 
 
 @contextmanager
 def serving(home: Path, **settings: str) -> Iterator[tuple[psutil.Process, str]]:
     """`vitrina serve --workers 2`, nothing injected, over a model in the file registry of `home`."""
-    model = load("real_world", Path(__file__).parents[1] / "serving" / "test_real_recommender.py").small_model()
+    model = module_at("real_world", Path(__file__).parents[1] / "serving" / "test_real_recommender.py").small_model()
     write_model(home / "model", arrays=pack(model), files={}, meta=describe(model, "catboost"))
     registry = FileRegistry(home / "registry", name="ranking_model")
     registry.promote(registry.register(home / "model", RunRecord(fingerprint="f")).version)
-    given = {"VITRINA_HOME": str(home), "VITRINA_REGISTRY_URI": f"file://{home / 'registry'}", **settings}
-    port = free_port()
-    vitrina = [sys.executable, "-c", "from vitrina.cli import main; main()"]
-    command = [*vitrina, "serve", "--port", str(port), "--workers", "2"]
-    with running(command, home / "log.txt", port, **given) as (child, url):
-        yield child, url
+    with vitrina_serve(home, **settings) as found:
+        yield found
 
 
 def test_counts_are_exact_and_no_gauge_is_stale_after_a_worker_was_killed(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Accounts over HTTP: tokens in and out, and the guard in front of routes."""
