@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from airflow_server import Airflow
 from postgresql_server import PostgresServer
+from seaweed_server import S3Server
+from small_recipe import put_small_recipe
 from telegram_server import CHAT_ID, TOKEN, Sent, TelegramServer
 from waiting import wait
+
+from vitrina.storage.objects import FolderObjects
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
@@ -46,7 +54,9 @@ main()
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """`orders` is where a test says what should happen to a step; `home` and `world` are the storefront's."""
+    """`orders` is where a test says what should happen to a step; `home` is where all scenarios keep their state,
+    `world` the storefront's log, `bank` and `basket` the addresses in S3 of a panel and of sales, which are empty at
+    first. `vitrina` runs a verb as the tasks do and gives its JSON."""
 
     airflow: Airflow
     telegram: TelegramServer
@@ -54,16 +64,27 @@ class Stack:
     home: Path
     world: Path
     command: Path
+    bank: str
+    basket: str
+    environment: dict[str, str]
+
+    def vitrina(self, *arguments: str) -> dict[str, Any]:
+        done = subprocess.run(
+            [str(self.command), *arguments, "--json"], env=self.environment, check=True, capture_output=True, text=True
+        )
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, s3: S3Server) -> Iterator[Stack]:
     """Airflow with everything around it, healthy."""
     folder = tmp_path_factory.mktemp("pipelines")
     world, home, orders, dags = folder / "world", folder / "home", folder / "orders", folder / "dags"
     orders.mkdir()
     dags.mkdir()
     write_log(world)
+    put_small_recipe(FolderObjects(home / "objects"))
     for path in (ROOT / "airflow" / "dags").glob("*.py"):
         text = path.read_text(encoding="utf-8").replace("\nimport os\n", f"\nimport os\n{PLANTED}", 1)
         (dags / path.name).write_text(text, encoding="utf-8")
@@ -71,16 +92,24 @@ def stack(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) ->
     command.write_text(COMMAND)
     command.chmod(0o755)
     telegram = TelegramServer()
+    bank, basket = (f"s3://{s3.bucket()}/{name}" for name in ("bank", "basket"))
+    of_vitrina = {
+        "VITRINA_HOME": str(home),
+        "VITRINA_EVENTS_URI": str(world),
+        "VITRINA_BANK_EVENTS_URI": bank,
+        "VITRINA_BASKET_EVENTS_URI": basket,
+        "VITRINA_THREADS": "2",
+        "VITRINA_LOG_FORMAT": "json",
+        "PLANTED_ORDERS": str(orders),
+        **s3.environment,
+    }
     airflow = Airflow(
         folder / "airflow",
         database=postgres("airflow"),
         dags=dags,
         environment={
+            **of_vitrina,
             "VITRINA_COMMAND": str(command),
-            "VITRINA_HOME": str(home),
-            "VITRINA_EVENTS_URI": str(world),
-            "VITRINA_THREADS": "2",
-            "VITRINA_LOG_FORMAT": "json",
             "VITRINA_RETRAIN_CRON": never(),
             "VITRINA_EVENTS_CRON": never(),
             "VITRINA_STEP_RETRIES": "1",
@@ -90,12 +119,21 @@ def stack(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) ->
             "VITRINA_TELEGRAM_CHAT_ID": CHAT_ID,
             "VITRINA_TELEGRAM_BASE_URL": telegram.base_url,
             "VITRINA_TELEGRAM_RETRY_SECONDS": "2",
-            "PLANTED_ORDERS": str(orders),
         },
     )
     try:
         airflow.start()
-        yield Stack(airflow=airflow, telegram=telegram, orders=orders, home=home, world=world, command=command)
+        yield Stack(
+            airflow=airflow,
+            telegram=telegram,
+            orders=orders,
+            home=home,
+            world=world,
+            command=command,
+            bank=bank,
+            basket=basket,
+            environment={**os.environ, **of_vitrina},
+        )
     finally:
         airflow.stop()
         telegram.stop()

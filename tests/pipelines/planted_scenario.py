@@ -25,7 +25,7 @@ def first(run: Run) -> dict[str, Any]:
     """Writes an object that says when the run's time ends."""
     _obey(run, "first")
     run.objects.put_bytes(run.key("first.json"), str(run.as_of).encode())
-    return {"as_of": run.as_of, "tune": run.tune, "force": run.force}
+    return {"as_of": run.as_of, "tune": run.tune, "force": run.force, "challenger": run.challenger}
 
 
 def second(run: Run) -> dict[str, Any]:

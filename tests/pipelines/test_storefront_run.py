@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from small_recipe import put_small_recipe
 
 from vitrina.registry.mlflow_registry import MlflowRegistry
 from vitrina.scenarios import scenario
@@ -39,14 +41,15 @@ def test_a_training_killed_after_its_model_was_made_ends_as_an_undisturbed_one(p
     airflow = planted.airflow
     airflow.unpause("storefront")
     (planted.orders / "register").touch()
-    run_id = airflow.trigger("storefront", as_of="2015-07-01")
+    run_id = airflow.trigger("storefront", as_of="2015-06-28")
     assert airflow.finish("storefront", run_id, 900) == "success"
     assert airflow.tries("storefront", run_id, "register") == 2
     assert "killed by SIGKILL" in airflow.log("storefront", run_id, "register", 1)
     assert "candidate recall" in airflow.log("storefront", run_id, "candidates")
 
     environment = {**os.environ, "VITRINA_HOME": str(tmp_path / "home"), "PLANTED_ORDERS": str(planted.orders)}
-    command = [str(planted.command), "train", "storefront", "--data", str(planted.world), "--as-of", "2015-07-01"]
+    put_small_recipe(FolderObjects(tmp_path / "home" / "objects"))
+    command = [str(planted.command), "train", "storefront", "--data", str(planted.world), "--as-of", "2015-06-28"]
     subprocess.run([*command, "--threads", "2", "--json"], env=environment, check=True, capture_output=True)
     assert state(planted.home) == state(tmp_path / "home")
     assert state(planted.home)["versions"] == ["1"]
@@ -66,9 +69,10 @@ def test_a_refusal_by_the_gate_is_a_success_that_says_why(planted, told) -> None
     before = state(planted.home)
     run_id = airflow.trigger("storefront", as_of="2015-07-01")
     assert airflow.finish("storefront", run_id, 900) == "success"
-    assert airflow.result("storefront", run_id, "promote")["promoted"] is False
+    evaluated, registered = (airflow.result("storefront", run_id, step) for step in ("evaluate", "register"))
+    assert evaluated["gate"]["outcome"] == "refused" and registered["judged"] == "champion"
     after = state(planted.home)
-    assert (after["champion"], after["versions"]) == (before["champion"], ["2", "1"])
-    text = told(run_id).text
-    assert "storefront: version 2 is not promoted, champion stays version 1" in text
+    assert (before["champion"], after["champion"], after["versions"]) == ("1", "2", ["2", "1"])
+    text = html.unescape(told(run_id).text)
+    assert "storefront: the champion's recipe stays, version 2 is fitted anew" in text
     assert "champion is published" in text

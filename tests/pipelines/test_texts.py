@@ -49,11 +49,38 @@ def test_a_promotion_says_which_version_why_and_where() -> None:
     assert '<a href="http://airflow.example.org/dags/storefront/runs/manual__1">Airflow run</a>' in text
 
 
+def test_the_table_is_that_of_the_metric_that_the_gate_decides_by() -> None:
+    results = TRAINED | {"evaluate": {"reasons": ["lags 0.0321 against popularity 0.0212, passed"]}}
+    results["evaluate"]["map@7"] = {"popularity": 0.0212, "lags": 0.0321}
+    text = text_of(replace(OUTCOME, scenario="bank_products", results=results))
+    table = re.search("<pre>(.*)</pre>", text, re.DOTALL)
+    assert table is not None
+    assert [line.split() for line in table[1].splitlines()] == [
+        ["recipe", "MAP@7"],
+        ["lags", "0.0321"],
+        ["popularity", "0.0212"],
+    ]
+    assert "lags 0.0321 against popularity 0.0212, passed" in text
+
+
 def test_a_refusal_says_what_stays() -> None:
     refused = TRAINED | {"promote": {"promoted": False, "champion": "6"}}
     assert "version 7 is not promoted, champion stays version 6" in text_of(replace(OUTCOME, results=refused))
     nobody = TRAINED | {"promote": {"promoted": False, "champion": None}}
     assert "version 7 is not promoted, there is no champion" in text_of(replace(OUTCOME, results=nobody))
+
+
+def test_a_champion_fitted_anew_is_not_said_to_be_new() -> None:
+    stays = {"judged": "champion", **TRAINED["register"]}
+    text = text_of(replace(OUTCOME, results=TRAINED | {"register": stays}))
+    assert "the champion's recipe stays, version 7 is fitted anew" in html.unescape(text)
+    assert "new champion" not in text
+
+
+def test_a_challenger_is_said_to_wait() -> None:
+    waiting = TRAINED | {"promote": {"promoted": False, "challenger": "7", "champion": "6"}}
+    text = text_of(replace(OUTCOME, results=waiting))
+    assert "version 7 waits as challenger, champion stays version 6" in text
 
 
 def test_a_failure_says_the_task_the_reason_and_the_log() -> None:

@@ -8,7 +8,7 @@ import psutil
 import pytest
 from waiting import wait
 
-from vitrina.scenarios import scenario
+from vitrina.scenarios import SCENARIOS, scenario
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -50,28 +50,33 @@ def test_every_scenario_has_its_dag_and_form(planted) -> None:
     airflow = planted.airflow
     assert airflow.ask("GET", "/importErrors")["import_errors"] == []
     dags = {one["dag_id"]: one for one in airflow.ask("GET", "/dags")["dags"]}
-    assert {"storefront", "storefront_events", "planted", "planted_events", "broken", "telegram"} <= dags.keys()
-    assert dags["storefront"]["max_active_runs"] == 1
+    assert {"planted", "planted_events", "broken", "telegram"} <= dags.keys()
     assert not dags["telegram"]["is_paused"]
-    tasks = {one["task_id"]: one for one in airflow.ask("GET", "/dags/storefront/tasks")["tasks"]}
-    steps = [step.name for step in scenario("storefront").steps]
-    assert [tasks[name]["downstream_task_ids"] for name in steps] == [[name] for name in [*steps[1:], "report"]]
+    for name in SCENARIOS:
+        assert f"{name}_events" in dags
+        assert dags[name]["max_active_runs"] == 1
+        tasks = {one["task_id"]: one for one in airflow.ask("GET", f"/dags/{name}/tasks")["tasks"]}
+        steps = [step.name for step in scenario(name).steps]
+        assert [tasks[step]["downstream_task_ids"] for step in steps] == [[after] for after in [*steps[1:], "report"]]
+        assert {tasks[step]["pool"] for step in steps} == {"training"}, "one step at a time, of all scenarios"
     details = airflow.ask("GET", "/dags/storefront/details")
     form = {name: (one["value"], one["schema"]) for name, one in details["params"].items()}
     assert form["as_of"][0] is None
     assert (form["as_of"][1]["type"], form["as_of"][1]["format"]) == (["null", "string"], "date")
     assert (form["tune"][0], form["tune"][1]["type"]) == (0, "integer")
-    assert (form["force"][0], form["force"][1]["type"]) == (False, "boolean")
+    for name in ("force", "challenger"):
+        assert (form[name][0], form[name][1]["type"]) == (False, "boolean")
     assert "Clear" in details["doc_md"]
 
 
 def test_parameters_reach_every_step_of_a_run_without_logical_date(planted) -> None:
     airflow = planted.airflow
-    run_id = airflow.trigger("planted", as_of="2015-09-01", tune=3, force=True)
+    run_id = airflow.trigger("planted", as_of="2015-09-01", tune=3, force=True, challenger=True)
     assert airflow.finish("planted", run_id) == "success"
     assert airflow.run("planted", run_id)["logical_date"] is None
     first = airflow.result("planted", run_id, "first")
-    assert {name: first[name] for name in ("as_of", "tune", "force")} == {"as_of": DAY, "tune": 3, "force": True}
+    asked = {name: first[name] for name in ("as_of", "tune", "force", "challenger")}
+    assert asked == {"as_of": DAY, "tune": 3, "force": True, "challenger": True}
     assert first["outputs"]["first.json"].endswith("planted/first.json")
     assert airflow.result("planted", run_id, "second")["same"]
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 from composed_stack import Stack
-from container_engine import REAL_IMAGES, Engine, EngineMissing
+from container_engine import REAL_IMAGES, TAG, Engine, EngineMissing
 from telegram_server import CHAT_ID, TOKEN
 
-from vitrina.events.synthetic import WorldSpec, generate_world
+from vitrina.events.synthetic_shop.generator import WorldSpec, generate_world
 
-TAG = "test"
 _running: list[Stack] = []
 _seconds: dict[str, float] = {}
 
@@ -77,19 +76,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
     report = yield
     if report.failed and call.when == "call" and _running:
         report.sections.append(("the ends of the stack's logs", _running[0].said()))
+    if call.when == "teardown" and _seconds:
+        report.user_properties.append(("closing words", _closing_words()))
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _seconds:
-        terminalreporter.section("the stack's stages")
-        for name, seconds in _seconds.items():
-            terminalreporter.write_line(f"{seconds:7.1f} s  {name}")
-        together = sum(seconds for name, seconds in _seconds.items() if not name.startswith(" "))
-        terminalreporter.write_line(f"{together:7.1f} s  together")
-        if not REAL_IMAGES:
-            terminalreporter.section("GRAFANA WAS NOT STARTED", sep="!", red=True, bold=True)
-            terminalreporter.write_line(
-                "No image registry is reachable and nothing can stand in for it. Its configuration and every query of "
-                "its dashboards are tested in tests/monitoring; VITRINA_REAL_IMAGES=1 starts it as well."
-            )
+def _closing_words() -> dict[str, list[str]]:
+    together = sum(seconds for name, seconds in _seconds.items() if not name.startswith(" "))
+    stages = [*_seconds.items(), ("together", together)]
+    words = {"the stack's stages": [f"{seconds:7.1f} s  {name}" for name, seconds in stages]}
+    if not REAL_IMAGES:
+        words["GRAFANA WAS NOT STARTED"] = [
+            "No image registry is reachable and nothing can stand in for it.",
+            "Its configuration and every query of its dashboards are tested in tests/monitoring;",
+            "VITRINA_REAL_IMAGES=1 starts it as well.",
+        ]
+    return words

@@ -42,29 +42,34 @@ def _success(outcome: Outcome) -> str:
         found |= result
     registered, champion = outcome.results.get("register", {}), found.get("champion")
     version = registered.get("version")
-    if found.get("promoted"):
+    stays = f"champion stays version {champion}" if champion else "there is no champion"
+    if found.get("promoted") and registered.get("judged") == "champion":
+        title = f"{outcome.scenario}: the champion's recipe stays, version {champion} is fitted anew"
+    elif found.get("promoted"):
         title = f"{outcome.scenario}: version {champion} is the new champion"
     elif version is None:
         title = f"{outcome.scenario}: trained"
+    elif found.get("challenger"):
+        title = f"{outcome.scenario}: version {version} waits as challenger, {stays}"
     else:
-        stays = f"champion stays version {champion}" if champion else "there is no champion"
         title = f"{outcome.scenario}: version {version} is not promoted, {stays}"
     links = [f'<a href="{html.escape(outcome.run_page)}">Airflow run</a>']
     if version is not None and outcome.model_pages is not None:
         links.insert(0, f'<a href="{html.escape(f"{outcome.model_pages}/{version}")}">model version {version}</a>')
     winner = registered.get("winner")
     facts = f"data before {outcome.as_of}" + (f", model: {winner}" if winner else "")
-    scores = found.get("ndcg@10")
-    table = _table(scores) if isinstance(scores, Mapping) else ""
+    tables = [_table(name, scores) for name, scores in found.items() if "@" in name and isinstance(scores, Mapping)]
+    table = "".join(tables[:1])
     head = f"<b>{html.escape(title)}</b>\n{html.escape(facts)}\n{table}"
     why = "; ".join(str(reason) for reason in found.get("reasons", ()))
     return _fitted(head, why, "\n" + " | ".join(links))
 
 
-def _table(scores: Mapping[str, float]) -> str:
+def _table(metric: str, scores: Mapping[str, float]) -> str:
+    """The recipes by the metric that the gate decides by, the best first."""
     width = max(len("recipe"), *(len(name) for name in scores))
     order = sorted(scores, key=lambda name: (-_known(scores[name]), name))
-    rows = [f"{'recipe':{width}}  NDCG@10", *(f"{name:{width}}  {scores[name]:.4f}" for name in order)]
+    rows = [f"{'recipe':{width}}  {metric.upper()}", *(f"{name:{width}}  {scores[name]:.4f}" for name in order)]
     return f"<pre>{html.escape(chr(10).join(rows))}</pre>\n"
 
 

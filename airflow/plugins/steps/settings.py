@@ -22,7 +22,6 @@ class Settings:
     retries: int
     retry_delay: timedelta
     registry_page: str | None
-    registered_model: str | None
     airflow_page: str
     telegram_token: str | None = field(repr=False)
     telegram_chat_id: str | None
@@ -43,13 +42,16 @@ class Settings:
             retries=int(given.get("VITRINA_STEP_RETRIES", "2")),
             retry_delay=timedelta(seconds=float(given.get("VITRINA_STEP_RETRY_SECONDS", "60"))),
             registry_page=page.rstrip("/") if page.startswith(("http://", "https://")) else None,
-            registered_model=given.get("VITRINA_REGISTERED_MODEL"),
             airflow_page=given.get("AIRFLOW__API__BASE_URL", "http://localhost:8080").rstrip("/"),
             telegram_token=given.get("VITRINA_TELEGRAM_TOKEN"),
             telegram_chat_id=given.get("VITRINA_TELEGRAM_CHAT_ID"),
             telegram_base_url=given.get("VITRINA_TELEGRAM_BASE_URL", "https://api.telegram.org").rstrip("/"),
             telegram_retry_delay=timedelta(seconds=float(given.get("VITRINA_TELEGRAM_RETRY_SECONDS", "10"))),
         )
+
+    def registered_model(self, prefix: str) -> str | None:
+        """The registered model that the environment names for the scenario whose settings begin with `prefix`."""
+        return self.environment.get(f"{prefix}REGISTERED_MODEL")
 
     @property
     def tells(self) -> bool:

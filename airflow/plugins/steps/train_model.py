@@ -1,4 +1,4 @@
-"""Tasks around `vitrina`: a step of a scenario, the look for new events, and the report of a run.
+"""Tasks around `vitrina`: a step of a scenario, the look for new data, and the report of a run.
 
 What a run was asked for flows in from its parameters, JSON results flow out through XCom; data passes by object URI
 inside Vitrina and never through here.
@@ -42,8 +42,12 @@ class VitrinaOperator(BaseOperator):
         raise NotImplementedError
 
     def execute(self, context: Context) -> dict[str, Any]:
+        return self.call(self.arguments(context), context)
+
+    def call(self, arguments: Sequence[str], context: Context) -> dict[str, Any]:
+        """The answer of one call; what it says on the way flows into the task's log."""
         settings = Settings.read(os.environ)
-        command = [settings.command, *self.arguments(context), "--json"]
+        command = [settings.command, *arguments, "--json"]
         self.log.info("%s", " ".join(command))
         self._child = Child(command, {**settings.environment, **_trace()})
         ended = self._child.run(lambda level, line: self.log.log(level, "%s", line))
@@ -69,11 +73,27 @@ class StepOperator(VitrinaOperator):
     def arguments(self, context: Context) -> Sequence[str]:
         params, run = context["params"], context["dag_run"]
         asked = ["step", self.scenario, self.step, "--run-id", run.run_id, "--as-of", as_of(context)]
-        if params["tune"]:
+        if params.get("tune"):
             asked += ["--tune", str(params["tune"])]
-        if params["force"]:
-            asked.append("--force")
-        return asked
+        if params.get("recipe"):
+            asked += ["--recipe", params["recipe"]]
+        return [*asked, *(f"--{name}" for name in ("force", "challenger") if params[name])]
+
+
+class ExtractOperator(StepOperator):
+    """The first step. A run by the clock is skipped as long as nothing has ever lain where the data should; later on,
+    nothing there is a failure like any other."""
+
+    def __init__(self, *, asset: Asset, **kwargs: Any) -> None:
+        super().__init__(inlets=[asset], **kwargs)
+        self.asset = asset
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        by_the_clock = context["dag_run"].run_type == "scheduled"
+        never_told = not len(context["inlet_events"][self.asset].limit(1))
+        if by_the_clock and never_told and self.call(data_of(self.scenario), context)["fingerprint"] is None:
+            raise AirflowSkipException("no data lies there yet")
+        return super().execute(context)
 
 
 class UnusableOperator(BaseOperator):
@@ -88,8 +108,8 @@ class UnusableOperator(BaseOperator):
         raise AirflowFailException(self.reason)
 
 
-class NewEventsOperator(VitrinaOperator):
-    """Says that there are new events (an event of `asset`) when what lies there differs from what it said last."""
+class NewDataOperator(VitrinaOperator):
+    """Says that there is new data (an event of `asset`) when what lies there differs from what it said last."""
 
     def __init__(self, *, scenario: str, asset: Asset, **kwargs: Any) -> None:
         super().__init__(inlets=[asset], outlets=[asset], **kwargs)
@@ -97,19 +117,19 @@ class NewEventsOperator(VitrinaOperator):
         self.asset = asset
 
     def arguments(self, context: Context) -> Sequence[str]:
-        return ["events"]
+        return data_of(self.scenario)
 
     def execute(self, context: Context) -> dict[str, Any]:
         found = super().execute(context)
-        if found["newest_day"] is None:
-            raise AirflowSkipException("no events lie there yet")
+        if found["fingerprint"] is None:
+            raise AirflowSkipException("no data lies there yet")
         told = context["inlet_events"][self.asset].ascending(False).limit(1)
+        there = {name: found[name] for name in ("newest_day", "file", "bytes") if name in found}
         if len(told) and told[0].extra.get("fingerprint") == found["fingerprint"]:
-            raise AirflowSkipException(f"nothing new: the newest day is still {found['newest_day']}")
-        self.log.info("new events: the newest day is %s", found["newest_day"])
-        told_now = {name: found[name] for name in ("fingerprint", "newest_day")}
-        context["outlet_events"][self.asset].extra = told_now
-        return told_now
+            raise AirflowSkipException(f"nothing new: there is still {there}")
+        self.log.info("new data: %s", there)
+        context["outlet_events"][self.asset].extra = {"fingerprint": found["fingerprint"], **there}
+        return {"fingerprint": found["fingerprint"], **there}
 
 
 class ReportOperator(TriggerDagRunOperator):
@@ -132,6 +152,8 @@ class ReportOperator(TriggerDagRunOperator):
         crumbs = [one for one in ti.get_task_breadcrumbs(ti.dag_id, run.run_id) if one["task_id"] in self.steps]
         states = {one["task_id"]: one["state"] for one in crumbs}
         failed = next((step for step in self.steps if states.get(step) == "failed"), None)
+        if set(states.values()) == {"skipped"}:
+            raise AirflowSkipException("nothing was run, so there is nothing to tell")
         page = f"{settings.airflow_page}/dags/{ti.dag_id}/runs/{run.run_id}"
         outcome = Outcome(
             scenario=self.scenario,
@@ -142,7 +164,7 @@ class ReportOperator(TriggerDagRunOperator):
             reason=ti.xcom_pull(task_ids=failed, key=FAILURE) if failed else None,
             run_page=page,
             log_page=f"{page}/tasks/{failed}" if failed else page,
-            model_pages=_model_pages(settings, self.registered_model),
+            model_pages=model_pages(settings, self.registered_model),
         )
         text = text_of(outcome)
         self.log.info("%s", text)
@@ -160,6 +182,11 @@ def as_of(context: Context) -> str:
     return str(context["params"].get("as_of") or context["dag_run"].run_after.isoformat())
 
 
+def data_of(scenario: str) -> list[str]:
+    """The call that tells what data of a scenario lies there."""
+    return ["events", "--scenario", scenario]
+
+
 def _trace() -> dict[str, str]:
     """Where the child's spans go on from, when Airflow writes spans itself."""
     if not trace.get_current_span().is_recording():
@@ -169,8 +196,8 @@ def _trace() -> dict[str, str]:
     return {name.upper(): value for name, value in carrier.items()}
 
 
-def _model_pages(settings: Settings, declared: str | None) -> str | None:
-    model = settings.registered_model or declared
+def model_pages(settings: Settings, model: str | None) -> str | None:
+    """The address of a registered model's versions, None without a registry that people can see."""
     if settings.registry_page is None or model is None:
         return None
     return f"{settings.registry_page}/#/models/{model}/versions"
