@@ -1,4 +1,4 @@
-"""`python -m benchmarks [serving|growth|quality|state|visitors|all]`: measures, prints tables and stores them."""
+"""`python -m benchmarks [serving|growth|quality|state|visitors|bank|basket|all]`: measures, prints and stores."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.machine import machine
+from benchmarks.parts import InParts
 from benchmarks.results import Table, store
 from vitrina.errors import VitrinaError
 
@@ -29,6 +30,8 @@ def main() -> None:
         "quality": quality,
         "state": state,
         "visitors": visitors,
+        "bank": bank,
+        "basket": basket,
     }
     for name in verbs if options.what == "all" else [options.what]:
         try:
@@ -40,26 +43,30 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     """Every option with its default."""
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    subjects = ["serving", "growth", "quality", "state", "visitors", "all"]
+    subjects = ["serving", "growth", "quality", "state", "visitors", "bank", "basket", "all"]
     made.add_argument("what", nargs="?", choices=subjects, default="all")
     made.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     made.add_argument("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="day that the results are marked with")
-    trained_on = made.add_argument_group("serving and visitors")
-    trained_on.add_argument("--data", type=Path, help="train on this log instead of a generated world")
+    trained_on = made.add_argument_group("serving, visitors, bank and basket")
+    trained_on.add_argument(
+        "--data",
+        type=Path,
+        help="train on this log, not a generated one; bank: the extract of acquisitions; basket: a file of invoices",
+    )
     trained_on.add_argument(
         "--home", type=Path, help="ask the champion of this trained home; trained first when it holds none"
     )
     trained_on.add_argument(
         "--world", type=int, default=500_000, metavar="EVENTS", help="size of the generated world (500000)"
     )
-    asked = made.add_argument_group("serving")
+    asked = made.add_argument_group("serving, bank and basket")
     asked.add_argument("--seconds", type=int, default=4, help="length of one stretch of load (4)")
     asked.add_argument("--rounds", type=int, default=3, help="stretches of each subject (3)")
     asked.add_argument("--profile", action="store_true", help="time the parts of one answer instead")
     grown = made.add_argument_group("growth")
     grown.add_argument(
         "--events",
-        type=lambda text: [int(one) for one in text.split(",")],
+        type=numbers,
         default=[100_000, 500_000, 2_756_101],
         metavar="N,N,...",
         help="sizes of the generated worlds (100000,500000,2756101)",
@@ -76,7 +83,24 @@ def parser() -> argparse.ArgumentParser:
         "--exponent", type=positive, default=1.0, help="power law: rank r of activity has weight r^-exponent (1)"
     )
     come.add_argument("--workers", type=int, default=2, help="workers of the service (2)")
+    in_parts = made.add_argument_group("bank and basket")
+    in_parts.add_argument("--part", action="append", choices=["training", "quality", "serving"], help="only this (all)")
+    panels = made.add_argument_group("bank")
+    panels.add_argument(
+        "--rows",
+        type=numbers,
+        default=[1_000_000, 13_647_309],
+        metavar="N,N,...",
+        help="training: rows of the generated panels (1000000,13647309)",
+    )
+    panels.add_argument("--worlds", type=int, default=3, help="quality: generated panels of each kind (3)")
+    panels.add_argument("--customers", type=int, default=40_000, help="quality: customers of each panel (40000)")
     return made
+
+
+def numbers(text: str) -> list[int]:
+    """Whole numbers with commas between them."""
+    return [int(one) for one in text.split(",")]
 
 
 def positive(text: str) -> float:
@@ -152,6 +176,28 @@ def visitors(options: argparse.Namespace, console: Console) -> None:
     finish(options, console, "visitors", {"machine": facts, **found}, report.tables(found))
     if faults := report.faults(found):
         raise SystemExit("\n".join(faults))
+
+
+def bank(options: argparse.Namespace, console: Console) -> None:
+    """Training, quality and serving of the bank's scenario; each part stores its own results."""
+    from benchmarks.bank.parts import BANK
+
+    measure_parts(BANK, options, console)
+
+
+def basket(options: argparse.Namespace, console: Console) -> None:
+    """Training, quality and serving of the companions of carts; each part stores its own results."""
+    from benchmarks.basket.parts import BASKET
+
+    measure_parts(BASKET, options, console)
+
+
+def measure_parts(benchmark: InParts, options: argparse.Namespace, console: Console) -> None:
+    """Measures the wanted parts of a scenario's benchmark."""
+    if options.what == "all":  # --data and --home are the shop's then
+        options = argparse.Namespace(**{**vars(options), "data": None, "home": None})
+    benchmark.run(options, console.print, lambda table: table.show(console))
+    console.print(f"Stored {options.out / benchmark.name}.json and .md")
 
 
 def trained(options: argparse.Namespace, scratch: Path, console: Console) -> Any:

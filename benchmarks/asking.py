@@ -24,14 +24,20 @@ CHECKED = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """One request; `body` is JSON or empty."""
+    """One request; `body` is JSON or empty; `authorization` is the header of that name, without it there is none."""
 
     path: str
     body: str = ""
+    authorization: str = ""
 
     def line(self) -> str:
         """As load.lua reads it."""
-        return f"POST\t{self.path}\t{self.body}\n"
+        return f"POST\t{self.path}\t{self.authorization}\t{self.body}\n"
+
+    def headers(self) -> dict[str, str]:
+        """As load.lua sends them with a body."""
+        kind = {"Content-Type": "application/json"}
+        return kind | {"Authorization": self.authorization} if self.authorization else kind
 
 
 def known(world: World, rng: np.random.Generator) -> list[Ask]:
@@ -93,7 +99,7 @@ def post(server: Server, ask: Ask) -> dict[str, Any]:
     request = urllib.request.Request(
         f"http://127.0.0.1:{server.port}{ask.path}",
         data=ask.body.encode(),
-        headers={"Content-Type": "application/json"},
+        headers=ask.headers(),
         method="POST",
     )
     with urllib.request.urlopen(request, timeout=30) as answer:

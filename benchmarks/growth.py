@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.process_tree import EVERY_SECONDS, watch
+from benchmarks.process_tree import watch
 from benchmarks.results import Table
 from benchmarks.world import ROOT, VITRINA, environment, generated
 
@@ -38,18 +38,6 @@ def measure(world: Path, home: Path, events: int) -> dict[str, Any]:
     home.mkdir(parents=True)
     seen = watch([*VITRINA, "train", "storefront", "--data", str(world), "--json"], env=environment(home), cwd=ROOT)
     results = json.loads(seen.output.splitlines()[-1])
-    steps, until = {}, seen.seconds
-    for name, result in reversed(
-        list(results.items())
-    ):  # steps stand back to back; what Python's start took comes before the first
-        begun = until - result["seconds"]
-        steps[name] = {
-            "seconds": result["seconds"],
-            "peak_mb": round(
-                seen.peak_mb(begun - 2 * EVERY_SECONDS, until), 1
-            ),  # a short step meets one sample at least
-        }
-        until -= result["seconds"]
     return {
         "events": events,
         "users": results["validate"]["users"],
@@ -60,7 +48,7 @@ def measure(world: Path, home: Path, events: int) -> dict[str, Any]:
         "processor_seconds": round(seen.processor_seconds, 2),
         "peak_mb": round(seen.peak_mb(), 1),
         "events_per_second": round(events / seen.seconds, 1),
-        "steps": dict(reversed(steps.items())),
+        "steps": seen.by_step(results),
     }
 
 

@@ -1,15 +1,19 @@
 -- Sends prepared requests in turn, from a random start; with a rate, each connection waits an exponential time before its next one.
--- Arguments: file of requests (lines "METHOD<TAB>PATH<TAB>BODY"), mean pause of a connection in ms (0: none), seed.
+-- Arguments: file of requests (lines "METHOD<TAB>PATH<TAB>AUTHORIZATION<TAB>BODY"), mean pause of a connection in ms (0: none), seed.
 local requests, place, pause = {}, 0, 0
 
 function init(args)
-  local json = { ["Content-Type"] = "application/json" }
   for line in io.lines(args[1]) do
-    local method, path, body = line:match("^([^\t]*)\t([^\t]*)\t(.*)$")
+    local method, path, authorization, body = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
+    local headers = {}
+    if authorization ~= "" then
+      headers["Authorization"] = authorization
+    end
     if body == "" then
-      requests[#requests + 1] = wrk.format(method, path)
+      requests[#requests + 1] = wrk.format(method, path, headers)
     else
-      requests[#requests + 1] = wrk.format(method, path, json, body)
+      headers["Content-Type"] = "application/json"
+      requests[#requests + 1] = wrk.format(method, path, headers, body)
     end
   end
   pause = tonumber(args[2])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -29,6 +30,18 @@ class Watched:
     def peak_mb(self, first: float = 0.0, last: float = float("inf")) -> float:
         """The most resident memory between two times (seconds since the start), in MB; 0 without a sample there."""
         return max((size for at, size in self.samples if first <= at <= last), default=0) / MEGABYTE
+
+    def by_step(self, results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+        """`seconds` and `peak_mb` of each step of a `vitrina train`, whose `results` they are. Steps stand back to
+        back, and what Python's start took comes before the first.
+        """
+        found, until = {}, self.seconds
+        for name, result in reversed(list(results.items())):
+            begun = until - result["seconds"]
+            peak = self.peak_mb(begun - 2 * EVERY_SECONDS, until)  # a short step meets one sample at least
+            found[name] = {"seconds": result["seconds"], "peak_mb": round(peak, 1)}
+            until = begun
+        return dict(reversed(found.items()))
 
 
 def watch(command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Watched:

@@ -12,7 +12,7 @@ import os
 import re
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +32,8 @@ MLFLOW = "mlflow models serve"
 OFF = {name: f"{name}, unmeasured" for name in (PRECOMPUTED, ONLINE, COLD)}
 TARGETS = {PRECOMPUTED: 1.0, ONLINE: 0.5}
 MEASURED_TARGET = 0.9
+SERVE = (*VITRINA, "serve", "--port", "{port}")
+QUIET = {"UVICORN_ACCESS_LOG": "false"}
 P99_TARGET_MS = 10.0
 READY_TARGET_SECONDS = 5.0
 FAILED = re.compile(r'^vitrina_fallbacks_total\{reason="(source_failed)",scenario="storefront"\} (\S+)$', re.MULTILINE)
@@ -83,19 +85,9 @@ class Stretch:
 def run(world: World, scratch: Path, *, seconds: int, rounds: int, seed: int = 0) -> dict[str, Any]:
     """Measures every subject; the result is ready for JSON."""
     with started(world, scratch, np.random.default_rng(seed)) as (subjects, starts):
-        pools = {one.name: asking.write_pool(one.asks, scratch / f"{place}.tsv") for place, one in enumerate(subjects)}
         shares = {one.name: asking.check(one.server, one.asks, one.source) for one in subjects}
-        for one in subjects:
-            put_load(one.server.port, pools[one.name], seconds=1, seed=seed)
-        full: dict[str, list[Stretch]] = {one.name: [] for one in subjects}
-        for turn in range(rounds):
-            for one in subjects if turn % 2 == 0 else reversed(subjects):
-                full[one.name].append(stretch(one, pools[one.name], seconds=seconds, seed=seed + turn + 1))
-        half = {
-            one.name: stretch(one, pools[one.name], seconds=seconds, seed=seed, rate=median_rate(full[one.name]) / 2)
-            for one in subjects
-            if one.name not in OFF.values()
-        }
+        off = tuple(OFF.values())
+        full, half = at_full_and_half_load(subjects, scratch, seconds=seconds, rounds=rounds, seed=seed, full_only=off)
         fallbacks = failures(subjects)
     return {
         "world": world.facts(),
@@ -120,34 +112,21 @@ def started(world: World, scratch: Path, rng: np.random.Generator) -> Iterator[t
     """All servers, running, and how long each took to become ready. Vitrina is started twice: from the registry, then
     from its copy.
     """
-    env = environment(world.home) | {"MLFLOW_TRACKING_URI": f"sqlite:///{(world.home / 'mlflow.db').absolute()}"}
-    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
-    serve = [*VITRINA, "serve", "--port", "{port}"]
-    of_model = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "models",
-        "serve",
-        "-m",
-        f"models:/{MODEL_NAME}@champion",
-        "--env-manager",
-        "local",
-    ]
+    env = with_registry(world.home)
     with ExitStack() as stack:
 
-        def start(name: str, command: list[str], ready: str, **more: str) -> Server:
+        def start(name: str, command: Sequence[str], ready: str, **more: str) -> Server:
             log = scratch / f"{name.replace(' ', '-')}.log"
             return stack.enter_context(running(command, ready=ready, env=env | more, cwd=ROOT, log=log))
 
-        with running(serve, ready="/readyz", env=env, cwd=ROOT, log=scratch / "first.log") as first:
+        with running(SERVE, ready="/readyz", env=env, cwd=ROOT, log=scratch / "first.log") as first:
             starts = {"vitrina serve, first start": first.ready_seconds}
-        vitrina = start("vitrina", serve, "/readyz")
+        vitrina = start("vitrina", SERVE, "/readyz")
         bare = start("bare", [sys.executable, "-m", "benchmarks.subjects", "bare", "{port}"], "/readyz")
         unmeasured = start(
             "unmeasured", [sys.executable, "-m", "benchmarks.subjects", "unmeasured", "{port}"], "/readyz"
         )
-        mlflow = start("mlflow", [*of_model, "--port", "{port}", "--workers", "1"], "/ping", UVICORN_ACCESS_LOG="false")
+        mlflow = start("mlflow", mlflow_serves(f"models:/{MODEL_NAME}@champion"), "/ping", **QUIET)
         starts |= {
             "vitrina serve, later start": vitrina.ready_seconds,
             "bare FastAPI": bare.ready_seconds,
@@ -172,6 +151,52 @@ def started(world: World, scratch: Path, rng: np.random.Generator) -> Iterator[t
             ],
             starts,
         )
+
+
+def with_registry(home: Path) -> dict[str, str]:
+    """The environment of a server over the state folder `home`, whose registry MLflow finds too."""
+    env = environment(home) | {"MLFLOW_TRACKING_URI": f"sqlite:///{(home / 'mlflow.db').absolute()}"}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
+    return env
+
+
+def mlflow_serves(model: str) -> list[str]:
+    """The command that serves a model, by its address, with MLflow's own server and one worker."""
+    of_model = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
+    return [*of_model, "--port", "{port}", "--workers", "1"]
+
+
+def at_full_and_half_load(
+    subjects: Sequence[Subject],
+    scratch: Path,
+    *,
+    seconds: int,
+    rounds: int,
+    seed: int,
+    full_only: Sequence[str] = (),
+) -> tuple[dict[str, list[Stretch]], dict[str, Stretch]]:
+    """Every subject warmed, then in turns under full load, and those not named in `full_only` under half of that."""
+    pools = {one.name: asking.write_pool(one.asks, scratch / f"{place}.tsv") for place, one in enumerate(subjects)}
+    for one in subjects:
+        put_load(one.server.port, pools[one.name], seconds=1, seed=seed)
+    full = in_turns(subjects, pools, seconds=seconds, rounds=rounds, seed=seed + 1)
+    half = {
+        one.name: stretch(one, pools[one.name], seconds=seconds, seed=seed, rate=median_rate(full[one.name]) / 2)
+        for one in subjects
+        if one.name not in full_only
+    }
+    return full, half
+
+
+def in_turns(
+    subjects: Sequence[Subject], pools: Mapping[str, Path], *, seconds: int, rounds: int, seed: int
+) -> dict[str, list[Stretch]]:
+    """Full load on each subject in every round, every other round backwards."""
+    found: dict[str, list[Stretch]] = {one.name: [] for one in subjects}
+    for turn in range(rounds):
+        for one in subjects if turn % 2 == 0 else reversed(subjects):
+            found[one.name].append(stretch(one, pools[one.name], seconds=seconds, seed=seed + turn))
+    return found
 
 
 def stretch(subject: Subject, pool: Path, *, seconds: int, seed: int, rate: float | None = None) -> Stretch:
@@ -235,27 +260,9 @@ def figures(
 def tables(found: dict[str, Any]) -> list[Table]:
     """The tables that are printed and stored."""
     world, settings = found["world"], found["settings"]
-    rows = []
-    for name, one in found["subjects"].items():
-        if name in OFF.values():
-            continue
-        target = f"{TARGETS[name]:.1f}" if name in TARGETS else ""
-        half = one["half_load"]
-        rows.append(
-            (
-                name,
-                f"{one['requests_per_second']:,.0f}",
-                _ratio(one["ratio_to_bare"]),
-                target,
-                f"{one['p50_ms']:.2f}",
-                f"{one['p99_ms']:.2f}",
-                f"{one['processor_us_per_request']:,.0f}",
-                _ratio(one["processor_ratio_to_bare"]),
-                f"{half['requests_per_second']:,.0f}",
-                f"{half['p99_ms']:.2f}",
-                f"{one['errors']:,}",
-            )
-        )
+    rows = tuple(
+        speed_row(name, one, TARGETS.get(name)) for name, one in found["subjects"].items() if name not in OFF.values()
+    )
     online, peer = (found["subjects"][name]["requests_per_second"] for name in (ONLINE, MLFLOW))
     asked = (
         f"Asked on {world['world']}: {world['users']:,} users, {world['users_with_list']:,} with a list, "
@@ -268,7 +275,7 @@ def tables(found: dict[str, Any]) -> list[Table]:
     speed = Table(
         title="Serving",
         columns=SPEED_COLUMNS,
-        rows=tuple(rows),
+        rows=rows,
         notes=(asked, compared, failed, f"Target of p99 at half load: at most {P99_TARGET_MS:.0f} ms."),
     )
     ready = Table(
@@ -281,6 +288,24 @@ def tables(found: dict[str, Any]) -> list[Table]:
         notes=("From the start of the process to the first 200 of its readiness route.",),
     )
     return [speed, _measured_table(found), ready]
+
+
+def speed_row(name: str, one: dict[str, Any], target: float | None) -> tuple[str, ...]:
+    """What `figures` gave for one subject, as a row under SPEED_COLUMNS."""
+    half = one["half_load"]
+    return (
+        name,
+        f"{one['requests_per_second']:,.0f}",
+        _ratio(one["ratio_to_bare"]),
+        "" if target is None else f"{target:.1f}",
+        f"{one['p50_ms']:.2f}",
+        f"{one['p99_ms']:.2f}",
+        f"{one['processor_us_per_request']:,.0f}",
+        _ratio(one["processor_ratio_to_bare"]),
+        f"{half['requests_per_second']:,.0f}",
+        f"{half['p99_ms']:.2f}",
+        f"{one['errors']:,}",
+    )
 
 
 def _measured_table(found: dict[str, Any]) -> Table:

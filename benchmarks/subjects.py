@@ -1,8 +1,8 @@
 """`python -m benchmarks.subjects bare|unmeasured PORT`: what Vitrina's service is compared with, under the same server
 settings.
 
-bare: a FastAPI route with two typed query parameters and a constant body. unmeasured: Vitrina's service without
-metrics, request ids and log lines.
+bare: FastAPI routes with two typed query parameters, or a typed JSON body, and a constant answer. unmeasured: Vitrina's
+service without metrics, request ids and log lines.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from fastapi import FastAPI, Response
+from pydantic import BaseModel
 from starlette.middleware.errors import ServerErrorMiddleware
 
 from app.main import create_app
@@ -24,13 +25,22 @@ from vitrina.telemetry.names import Reason
 CONSTANT = b'{"recs":[1001,1002,1003,1004,1005,1006,1007,1008,1009,1010],"model_version":"1"}'
 
 
+class Cart(BaseModel):
+    product_list: list[str]
+    n: int = 7
+
+
 def bare(_: Settings) -> FastAPI:
-    """The floor that a framework sets: it reads two integers and answers the same bytes to everybody."""
+    """The floor that a framework sets: it reads two integers, or a cart, and answers the same bytes to everybody."""
     app = FastAPI()
     answer = Response(CONSTANT, media_type="application/json")
 
     @app.post("/recommendations")
     async def recommendations(user_id: int, k: int = 10) -> Any:
+        return answer
+
+    @app.post("/send_data")
+    async def send_data(cart: Cart) -> Any:
         return answer
 
     @app.get("/readyz")

@@ -69,7 +69,7 @@ def environment(home: Path) -> dict[str, str]:
 
 def generated(events: int, folder: Path, seed: int = 1) -> Path:
     """A generated world of this many events under `folder`, made once."""
-    from vitrina.events.synthetic import WorldSpec, generate_world
+    from vitrina.events.synthetic_shop.generator import WorldSpec, generate_world
 
     out = folder / f"world-{events}"
     if not (out / "oracle.json").exists():

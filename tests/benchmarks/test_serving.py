@@ -24,6 +24,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         sent = self.rfile.read(int(self.headers.get("content-length") or 0))
         known = "user_id=7" in self.path and (not sent or json.loads(sent) == {"session": [3, 4]})
+        known = known and self.headers.get("authorization") == ("Bearer a.b" if "guarded" in self.path else None)
         self.answer(200 if known else 404, {"recs": list(range(10)), "source": "session" if sent else "popular"})
     def answer(self, status, content):
         body = json.dumps(content).encode()
@@ -37,6 +38,7 @@ http.server.ThreadingHTTPServer.request_queue_size = 128
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_forever()
 """
 GOOD = [Ask(path="/recommendations?user_id=7"), Ask(path="/recommendations?user_id=7", body='{"session":[3,4]}')]
+GUARDED = Ask(path="/guarded?user_id=7", body='{"session":[3,4]}', authorization="Bearer a.b")
 BAD = [Ask(path="/recommendations?user_id=8")]
 
 
@@ -56,7 +58,7 @@ def loaded(server, tmp_path: Path, asks: list[Ask], rate: float | None = None) -
 
 
 def test_requests_arrive_as_they_were_written(server, tmp_path: Path) -> None:
-    met = loaded(server, tmp_path, GOOD)
+    met = loaded(server, tmp_path, [*GOOD, GUARDED])
     assert met.load.errors == 0 and met.load.requests > 20
     assert 0 < met.load.p50 <= met.load.p99 <= met.load.max
     assert met.processor_us > 0
@@ -74,7 +76,7 @@ def test_a_wanted_rate_is_kept(server, tmp_path: Path) -> None:
 
 
 def test_a_pool_whose_answers_come_from_elsewhere_is_refused(server) -> None:
-    assert check(server, GOOD[1:], "session") == {"session": 1.0}
+    assert check(server, [*GOOD[1:], GUARDED], "session") == {"session": 1.0}
     with pytest.raises(RuntimeError, match="instead of 'precomputed'"):
         check(server, GOOD, "precomputed")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,7 +20,7 @@ from benchmarks.visitors.plan import MOST_VIEWS, Shape, draw, known_users
 from benchmarks.world import World, open_world, train
 from vitrina.candidates.als import ALS
 from vitrina.events.ids import IdMap
-from vitrina.events.synthetic import WorldSpec, generate_world
+from vitrina.events.synthetic_shop.generator import WorldSpec, generate_world
 from vitrina.features.history import Histories
 from vitrina.ranking.catboost_ranker import CatBoostRanker
 from vitrina.recommend.recommender import Catalogue
@@ -260,8 +259,15 @@ def test_a_real_run_counts_the_same_on_both_sides(trained: World, tmp_path: Path
 
 
 def test_a_missing_k6_is_said_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shutil.which(drive.find_k6()) is not None
-    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
-    monkeypatch.setenv("PATH", str(tmp_path))
+    beside, on_the_path = tmp_path / "beside" / "k6", tmp_path / "path" / "k6"
+    for program in (beside, on_the_path):
+        program.parent.mkdir()
+        program.touch(mode=0o755)
+    monkeypatch.setattr("sys.executable", str(beside.with_name("python")))
+    monkeypatch.setenv("PATH", str(on_the_path.parent))
+    assert drive.find_k6() == str(beside)
+    beside.unlink()
+    assert drive.find_k6() == str(on_the_path)
+    on_the_path.unlink()
     with pytest.raises(SystemExit, match=r"requirements-dev\.txt"):
         drive.find_k6()

@@ -1,0 +1,1 @@
+"""The companions of carts measured: their training, their quality, and their serving."""
