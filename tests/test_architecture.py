@@ -18,22 +18,32 @@ LIBRARY = ROOT / "vitrina"
 BASE = ("errors", "telemetry", "engine", "storage")
 STAGES = (
     *("events", "features", "candidates", "ranking", "recommend", "evaluation", "registry", "serving", "scenarios"),
-    *("pipeline", "trail", "interrupts", "console", "options", "data_verbs", "state_verbs", "cli"),
+    *("accounts", "pipeline", "verbs", "cli"),
 )
 IBIS_ALLOWED = {"engine", "events", "features", "candidates"}
 OUTSIDE = {"app", "airflow", "steps", "fastapi", "starlette"}
 HEAVY = {"torch", "torch_geometric", "pyspark", "mlflow", "implicit"}
-# Models from code: mlflow runs the first file, which alone imports the second.
-RUN_BY_MLFLOW = {"registry/pyfunc_code.py", "registry/pyfunc_model.py"}
-CLOCKS_ALLOWED = {"cli"}
+# Models from code: mlflow runs the first file of each pair, which alone imports the second.
+RUN_BY_MLFLOW = {
+    *("registry/pyfunc_code.py", "registry/pyfunc_model.py"),
+    *("registry/pyfunc_propensity_code.py", "registry/pyfunc_propensity.py"),
+    *("registry/pyfunc_companions_code.py", "registry/pyfunc_companions.py"),
+}
+CLOCKS_ALLOWED = {"cli.py", "verbs/users.py"}
 LONGEST_FILE = 350
 
 # `__all__` of each package. An empty one re-exports nothing, so importing one of its modules loads no other.
 PUBLIC_NAMES: dict[str, tuple[str, ...]] = {
+    "vitrina.accounts": (),
     "vitrina.candidates": (),
     "vitrina.engine": ("Engine", "LocalEngine"),
     "vitrina.evaluation": (),
     "vitrina.events": (),
+    "vitrina.events.baskets": (),
+    "vitrina.events.panels": (),
+    "vitrina.events.synthetic_baskets": (),
+    "vitrina.events.synthetic_panels": (),
+    "vitrina.events.synthetic_shop": (),
     "vitrina.features": (),
     "vitrina.ranking": (),
     "vitrina.recommend": (),
@@ -41,7 +51,10 @@ PUBLIC_NAMES: dict[str, tuple[str, ...]] = {
     "vitrina.scenarios": ("SCENARIOS", "Run", "Scenario", "Step", "scenario"),
     "vitrina.serving": (),
     "vitrina.storage": (),
+    "vitrina.storage.migrations": (),
+    "vitrina.storage.migrations.versions": (),
     "vitrina.telemetry": (),
+    "vitrina.verbs": (),
 }
 
 MODULE_IN_STRING = re.compile(r"vitrina\.([a-z_]+)(\.\w+)*(:\w+)?")
@@ -208,7 +221,7 @@ def test_the_library_reads_no_clock() -> None:
     readings = {
         str(path.relative_to(ROOT)): clock_readings(tree_of(path))
         for path in library_files()
-        if stage_of(path) not in CLOCKS_ALLOWED
+        if path.relative_to(LIBRARY).as_posix() not in CLOCKS_ALLOWED
     }
     assert {name: found for name, found in readings.items() if found} == {}
 
@@ -224,7 +237,7 @@ def test_files_stay_short() -> None:
 
 
 def test_every_package_has_its_public_names_pinned() -> None:
-    packages = {".".join(path.parent.relative_to(ROOT).parts) for path in LIBRARY.glob("*/__init__.py")}
+    packages = {".".join(path.parent.relative_to(ROOT).parts) for path in LIBRARY.glob("*/**/__init__.py")}
     assert set(PUBLIC_NAMES) == packages
 
 

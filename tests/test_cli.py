@@ -31,7 +31,7 @@ VERBS = (
         "rollback",
         "generate",
     ),
-    *("serve", "demo"),
+    *("serve", "stop", "demo", "users"),
 )
 
 
@@ -98,7 +98,14 @@ def test_steps_are_listed(vitrina: Vitrina) -> None:
         (["step", "storefront", "nothing"], "ConfigError", "extract, validate"),
         (["step", "storefront", "prepare"], "DataError", "Run the step that writes it first"),
         (["evaluate", "storefront"], "DataError", "vitrina train storefront"),
-        (["recommend", "storefront"], "UsageError", "--user-id"),
+        (["train", "storefront", "--recipe", "lags"], "ConfigError", "Leave --recipe out"),
+        (["train", "bank_products", "--recipe", "nothing"], "ConfigError", "lags, no_lags"),
+        (["train", "bank_products"], "ConfigError", "--data PATH"),
+        (["train", "bank_products", "--data", ".", "--columns", "user=id"], "ConfigError", "--columns"),
+        (["evaluate", "bank_products"], "DataError", "vitrina train bank_products"),
+        (["evaluate", "bank_products", "--holdout", "pairs.csv"], "ConfigError", "has no `holdout`"),
+        (["recommend", "bank_products", "--user-id", "1"], "ConfigError", "POST /predict"),
+        (["recommend", "storefront"], "ConfigError", "--user-id"),
         (["recommend", "storefront", "--user-id", "1", "--k", "101"], "UsageError", "--k"),
         (["runs", "storefront", "--state-uri", "nowhere"], "ConfigError", "postgresql+psycopg2://"),
         (["runs", "nothing"], "ConfigError", "Known are: storefront"),
@@ -110,7 +117,11 @@ def test_steps_are_listed(vitrina: Vitrina) -> None:
         (["metrics", "--graphite", "carbon"], "ConfigError", "HOST:PORT"),
         (["metrics", "--graphite", "carbon:0"], "ConfigError", "HOST:PORT"),
         (["metrics", "--host", "no.such.host.invalid"], "ConfigError", "--port"),
-        (["generate", "--out", ".", "--events", "0"], "UsageError", "--events"),
+        (["generate", "--out", ".", "--events", "0"], "UsageError", "'--events': 0 is too small; the least is 100."),
+        (["generate", "--out", ".", "--events", "1.5"], "UsageError", "'--events': '1.5' is no whole number."),
+        (["generate", "--out", ".", "--structure", "a"], "UsageError", "'--structure': 'a' is no number."),
+        (["generate", "--out", ".", "--shape", "panel"], "UsageError", "'--shape': 'panel' is not one of 'storefront'"),
+        (["serve", "--port", "65536"], "UsageError", "'--port': 65536 is too large; the most is 65535."),
         (["no-such-verb"], "UsageError", "no-such-verb"),
     ],
 )
@@ -138,6 +149,16 @@ def test_what_is_not_there_yet_is_exit_code_1(vitrina: Vitrina, arguments: list[
     assert (done.code, json.loads(done.out)["error"]["type"]) == (1, kind), done.err
 
 
+def test_the_data_of_a_scenario_is_a_setting_of_its_own(vitrina: Vitrina, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VITRINA_EVENTS_URI", "shop.csv")
+    monkeypatch.setenv("VITRINA_BANK_EVENTS_URI", "bank.csv")
+    for scenario, place in (("storefront", "shop.csv"), ("bank_products", "bank.csv")):
+        assert place in vitrina("step", scenario, "extract").err
+        assert "other.csv" in vitrina("step", scenario, "extract", "--data", "other.csv").err
+    monkeypatch.setenv("VITRINA_BANK_EVENTS_URI", "")
+    assert "--data PATH" in vitrina("step", "bank_products", "extract").err
+
+
 def test_a_step_is_recorded_when_its_run_is_named(vitrina: Vitrina) -> None:
     assert vitrina("step", "storefront", "prepare", "--run-id", "daily [1]").code == 2
     assert vitrina("step", "storefront", "prepare").code == 2
@@ -158,6 +179,12 @@ def test_a_state_database_that_is_away_is_said_and_changes_no_result(vitrina: Vi
     done, plain = vitrina("step", "storefront", "prepare", *away), vitrina("step", "storefront", "prepare", "--json")
     assert (done.code, done.out) == (plain.code, plain.out)
     assert "prepare of run r1 is not recorded" in done.err
+
+
+def test_a_server_in_the_foreground_has_no_result_to_tell(vitrina: Vitrina) -> None:
+    done = vitrina("serve", "--json")
+    assert (done.code, json.loads(done.out)["error"]["type"]) == (2, "ConfigError")
+    assert "--background" in done.err
 
 
 @pytest.mark.parametrize("verb", ["serve", "demo", "metrics"])
@@ -218,3 +245,10 @@ def test_a_generated_world_is_reported(vitrina: Vitrina, tmp_path: Path) -> None
     assert json.loads(done.out) == {"out": str(tmp_path / "world"), "events": 1000, "seed": 0}
     assert done.err == ""
     assert (tmp_path / "world" / "events.csv").is_file()
+
+
+def test_a_state_folder_that_cannot_be_made_is_named(vitrina: Vitrina, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = vitrina("train", "basket", "--data", str(tmp_path), "--home", str(tmp_path / "file" / "home"))
+    assert done.code == 2
+    assert f"the state folder {tmp_path / 'file' / 'home'} cannot be made" in done.err and "Traceback" not in done.err

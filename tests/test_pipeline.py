@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from vitrina.errors import DataError, RegistryError
-from vitrina.pipeline import run_step, train
+from vitrina.pipeline import alone, run_step, train
 from vitrina.registry.file_registry import FileRegistry
 from vitrina.scenarios import Run, Scenario, Step
 from vitrina.storage.objects import FolderObjects
@@ -92,3 +93,24 @@ def test_a_registry_that_cannot_be_asked_is_told_before_the_first_step(run: Run)
     with pytest.raises(RegistryError, match="nobody answers"):
         train(planted("one"), replace(run, registry=Down()))  # type: ignore[arg-type]  # the rest is never asked
     assert not run.objects.exists(run.key("one"))
+
+
+def test_a_second_training_of_a_scenario_waits_and_another_scenario_does_not(tmp_path: Path) -> None:
+    heard: list[str] = []
+    order: list[str] = []
+    waiting = threading.Event()
+
+    def second() -> None:
+        with alone(tmp_path, "basket", said=lambda text: (heard.append(text), waiting.set())):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with alone(tmp_path, "basket", said=heard.append):
+        thread.start()
+        assert waiting.wait(30)
+        with alone(tmp_path, "storefront", said=heard.append):
+            order.append("other")
+        order.append("first")
+    thread.join(30)
+    assert order == ["other", "first", "second"]
+    assert len(heard) == 1 and "Another training of basket" in heard[0]

@@ -10,13 +10,15 @@ import sys
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from app.settings import Settings
+from vitrina.scenarios import SCENARIOS, scenario
+from vitrina.scenarios.scenario import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENT_FILES = ("requirements.txt", "requirements-serve.txt", "requirements-dev.txt")
@@ -187,6 +189,7 @@ def test_every_setting_is_documented_and_every_documented_setting_exists() -> No
         *(path for top in ("vitrina", "app", "airflow") for path in (ROOT / top).rglob("*.py")),
     ]
     used = {f"VITRINA_{field.upper()}" for field in Settings.model_fields}
+    used |= {scenario(name).settings_prefix + setting for name in SCENARIOS for setting in get_args(Setting)}
     used |= {name for path in sources for name in SETTING.findall(path.read_text(encoding="utf-8"))}
     assert set(SETTING.findall((ROOT / "docs" / "settings.md").read_text(encoding="utf-8"))) == used
 

@@ -15,7 +15,7 @@ from otlp_server import OtlpServer
 START = f"""
 import sys
 from vitrina.scenarios import SCENARIOS
-sys.path.append({str(Path(__file__).parent / "pipelines")!r})
+sys.path.append({str(Path(__file__).parents[1] / "pipelines")!r})
 SCENARIOS["planted"] = "planted_scenario"
 from vitrina.cli import main
 main()
