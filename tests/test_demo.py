@@ -75,7 +75,7 @@ def test_ctrl_c_during_training_leaves_nothing_running_and_no_stack_trace(tmp_pa
     demo = Demo(tmp_path, "--no-serve")
     try:
         demo.wait(lambda: "prepare:" in demo.log.read_text(), 300)
-        assert demo.interrupt() == 130
+        assert demo.interrupt() == 130, demo.log.read_text()
     finally:
         demo.kill()
     assert "Traceback" not in demo.log.read_text()
@@ -111,7 +111,7 @@ def test_the_demo_answers_a_newcomers_request_and_ends_with_ctrl_c(tmp_path: Pat
         assert similar.json()["recs"]
         (model,) = httpx.get(f"{url}/models").json()["models"]
         assert (model["model_version"], model["lists"]["used"]) == (answer.json()["model_version"], True)
-        assert demo.interrupt() in (0, -signal.SIGINT)
+        assert demo.interrupt() in (0, -signal.SIGINT), demo.log.read_text()
     finally:
         demo.kill()
     assert demo.left() == []

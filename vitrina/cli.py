@@ -43,7 +43,6 @@ from vitrina.verbs.trail import trail
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-INTERRUPTED = 130
 DEMO_EVENTS = 300_000
 
 
@@ -291,11 +290,11 @@ def main() -> None:
     except VitrinaError as error:
         _fail(error)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(INTERRUPTED)
+        ctrl_c.end()
     except Exception:
         if not ctrl_c.seen:
             raise
-        sys.exit(INTERRUPTED)  # a native library (DuckDB, CatBoost) told of Ctrl-C with an error of its own
+        ctrl_c.end()  # a native library (DuckDB, CatBoost) told of Ctrl-C with an error of its own
     sys.exit(code if isinstance(code, int) else 0)
 
 
