@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from vitrina.ranking.cart_features import FEATURES
 from vitrina.ranking.cart_rows import CartRows
-from vitrina.ranking.trees import NO_TREES, Trees, trees_of
+from vitrina.ranking.trees import NO_TREES, Trees, exported
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,11 +56,5 @@ class CartRanker:
         names = list(FEATURES)
         model.fit(Pool(rows.features, rows.taken.astype("float32"), weight=rows.weight, feature_names=names))
         importance = model.get_feature_importance(type="PredictionValuesChange")
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "companions.cbm"
-            model.save_model(str(path))
-            return FittedCartRanker(
-                trees=trees_of(model, Path(folder)),
-                cbm=path.read_bytes(),
-                importance=dict(zip(names, map(float, importance), strict=True)),
-            )
+        trees, cbm = exported(model)
+        return FittedCartRanker(trees=trees, cbm=cbm, importance=dict(zip(names, map(float, importance), strict=True)))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +11,7 @@ import numpy.typing as npt
 
 from vitrina.ranking.pair_features import FEATURES
 from vitrina.ranking.sampling import Rows
-from vitrina.ranking.trees import Trees, trees_of
+from vitrina.ranking.trees import Trees, exported
 
 if TYPE_CHECKING:
     from catboost import CatBoost
@@ -81,11 +79,7 @@ class CatBoostRanker:
             note(f"{loss}: NDCG@10 {curve[-1]:.4f} on validation, {len(curve)} trees")
         model = self._fit(loss, Rows.join([train, valid]), None, threads)
         importance = model.get_feature_importance(type="PredictionValuesChange")
-        with tempfile.TemporaryDirectory() as folder:
-            trees = trees_of(model, Path(folder))
-            path = Path(folder) / "ranker.cbm"
-            model.save_model(str(path))
-            cbm = path.read_bytes()
+        trees, cbm = exported(model)
         return FittedRanker(
             trees=trees,
             cbm=cbm,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -21,7 +19,7 @@ from vitrina.ranking.panel_frame import FrameSnapshot
 from vitrina.ranking.preprocessing import Preprocessing, snapshot_matrix, steps
 from vitrina.ranking.propensity import Probabilities, by_block, without_owned
 from vitrina.ranking.propensity_rows import PropensityRows
-from vitrina.ranking.trees import TOGETHER, Trees, joined, score_columns, trees_of
+from vitrina.ranking.trees import TOGETHER, Trees, exported, joined, score_columns
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -109,19 +107,13 @@ class MultiOutputPropensity:
         pipeline = Pipeline([("preprocessing", steps()), ("model", model)])
         wanted = labels[:, learned].astype(np.int64)
         pipeline.fit(snapshot_matrix(some.inputs), wanted, model__sample_weight=weights)
-        trees, cbm = [], {}
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "product.cbm"
-            for product, one in zip(learned.tolist(), pipeline["model"].estimators_, strict=True):
-                trees.append(trees_of(one, Path(folder)))
-                one.save_model(str(path))
-                cbm[product] = path.read_bytes()
+        forests = [exported(one) for one in pipeline["model"].estimators_]
         fitted = FittedMultiOutput(
             pipeline=pipeline,
             learned=learned,
             preprocessing=Preprocessing.of(pipeline["preprocessing"]),
-            trees=joined(trees),
-            cbm=cbm,
+            trees=joined([trees for trees, _ in forests]),
+            cbm={product: cbm for product, (_, cbm) in zip(learned.tolist(), forests, strict=True)},
             start=start,
             calibration=ProductCalibration.identity(),
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 import numba
@@ -23,7 +21,7 @@ from vitrina.ranking.blocks import in_blocks
 from vitrina.ranking.calibration import ProductCalibration
 from vitrina.ranking.propensity import Probabilities, by_block, without_owned
 from vitrina.ranking.propensity_rows import PropensityRows, draw_pairs
-from vitrina.ranking.trees import TOGETHER, Trees, score_columns, trees_of
+from vitrina.ranking.trees import TOGETHER, Trees, exported, score_columns
 
 _START: Final = PANEL_FEATURES.index("portfolio_log_odds")
 _N: Final = len(PRODUCTS)
@@ -124,11 +122,7 @@ class ProductPropensity:
         baseline = features[:, _START].astype(np.float64) - np.log(pairs.kept[pairs.products])
         model = CatBoost(params)
         model.fit(Pool(features, pairs.taken.astype(np.float32), baseline=baseline, feature_names=list(PANEL_FEATURES)))
-        with tempfile.TemporaryDirectory() as folder:
-            trees = trees_of(model, Path(folder))
-            path = Path(folder) / "propensity.cbm"
-            model.save_model(str(path))
-            cbm = path.read_bytes()
+        trees, cbm = exported(model)
         importance = model.get_feature_importance(type="PredictionValuesChange")
         fitted = FittedProductPropensity(
             trees=trees,

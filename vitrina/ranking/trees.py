@@ -7,6 +7,7 @@ An oblivious tree of depth d asks d questions `x[feature] > border`; the answers
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -98,6 +99,14 @@ def trees_of(model: CatBoost, folder: Path) -> Trees:
         spans=np.tile(np.array([0, len(split_start) - 1], np.int64), (len(REGIMES), 1)),
         scale_bias=np.tile(np.array([scale, bias[0]], np.float64), (len(REGIMES), 1)),
     )
+
+
+def exported(model: CatBoost) -> tuple[Trees, bytes]:
+    """What serves and what is kept for everybody else: the trees, see `trees_of`, and CatBoost's own file, `.cbm`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.cbm"
+        model.save_model(str(path))
+        return trees_of(model, Path(folder)), path.read_bytes()
 
 
 def joined(parts: Sequence[Trees]) -> Trees:
