@@ -22,7 +22,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 from rich.console import Console
 
 from benchmarks import baseline_tuning, rectools_lists
@@ -49,6 +48,7 @@ from vitrina.evaluation.truth import Int32s
 from vitrina.events.splits import Window
 from vitrina.features.history import Histories, Moments
 from vitrina.features.shop import Shop
+from vitrina.recommend.stored import gathered
 from vitrina.recommend.two_stage import TwoStage
 from vitrina.registry.model_format import read_model, write_model
 from vitrina.scenarios.storefront import cuts
@@ -176,8 +176,7 @@ def _two_stage(shop: Shop, spec: TwoStage, folder: Path, threads: int, note: Not
             folder.mkdir(exist_ok=True)
             fitted = spec.sources.fit(shop.past(cut), shop.parent)
             write_model(place, arrays=fitted._asdict(), files={}, meta={"as_of": cut})
-        arrays = read_model(place, verify=False).arrays
-        return Tables(**{name: arrays[name].view(np.ndarray) for name in Tables._fields})
+        return gathered(Tables, read_model(place, verify=False).arrays)
 
     windows = TwoStageAtWindows(
         recipe=spec, histories=shop.histories, cuts=cuts(shop), tables_at=tables_at, threads=threads, note=note

@@ -29,10 +29,10 @@ from vitrina.ranking.cart_ranker import CartRanker
 from vitrina.ranking.cart_rows import CartRows
 from vitrina.ranking.cart_tables import cart_tables
 from vitrina.ranking.trees import Trees
-from vitrina.recommend.companions_calibration import DEPTH, DRAWS, Floats, Rows, calibrated, fallback_confidence
+from vitrina.recommend.companions_calibration import DEPTH, DRAWS, calibrated, fallback_confidence
 from vitrina.recommend.companions_desk import blended, new_cart_desk
 from vitrina.recommend.companions_fit import CALIBRATION_SHARE, assembled, calibration_start
-from vitrina.recommend.companions_model import FILLED, SHOWN, CompanionsModel, Curve
+from vitrina.recommend.companions_model import FILLED, SHOWN, CompanionsModel, Curve, Floats, Rows
 from vitrina.recommend.companions_pass import best
 
 MOST_FOLDS: Final = round(1 / CALIBRATION_SHARE) - 2

@@ -6,16 +6,16 @@ In: carts of which a part is hidden, and answers. Out: a `CartConfidence` for ea
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from vitrina.events.baskets.baskets import Baskets
+from vitrina.events.baskets.baskets import NOBODY, Baskets
 from vitrina.events.baskets.cases import Cases, empty, growing
 from vitrina.ranking.cart_calibration import CartConfidence
 from vitrina.ranking.cart_past import bought_before, popular_share
-from vitrina.recommend.companions_model import CURVES, SHOWN, Curve, join_bought
+from vitrina.recommend.companions_model import CURVES, SHOWN, Curve, Floats, Rows, join_bought
 from vitrina.recommend.companions_pass import PRIOR, best
 
 DEPTH: Final = 100
@@ -30,9 +30,6 @@ MOST_CASES: Final = 40_000
 
 AS_SAID: Final = CartConfidence.as_said()
 
-Rows: TypeAlias = npt.NDArray[np.int32]
-Floats: TypeAlias = npt.NDArray[np.float32]
-
 
 def calibrated(
     answer: Callable[[Rows, int], tuple[Rows, Floats]],
@@ -40,8 +37,8 @@ def calibrated(
     first: int = SHOWN,
     prior: tuple[CartConfidence | None, CartConfidence | None] = (None, None),
 ) -> tuple[CartConfidence, CartConfidence]:
-    """The confidence of a source that answers a cart's rows and its customer's place (-1: not known) with products and
-    their scores, best first: of the first places, and of those after them. `drawn` are cases of the same baskets;
+    """The confidence of a source that answers a cart's rows and its customer's place (NOBODY: not known) with products
+    and their scores, best first: of the first places, and of those after them. `drawn` are cases of the same baskets;
     `prior` is what would be said without them, see `CartConfidence.fit`."""
     scores, taken, sizes = [np.empty(0, np.float32)], [np.empty(0, np.bool_)], [np.empty(0, np.int64)]
     places, baskets = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
@@ -81,7 +78,7 @@ def fallback_confidence(baskets: Baskets, start: int, until: int, seed: int) -> 
         return found[:count], scores[:count]
 
     def from_bought(_: Rows, customer: int) -> tuple[Rows, Floats]:
-        if customer < 0:
+        if customer == NOBODY:
             return np.empty(0, np.int32), np.empty(0, np.float32)
         begin, end = bought.starts[customer : customer + 2]
         order = np.argsort(-bought.rates[begin:end], kind="stable")[:SHOWN]
@@ -94,7 +91,7 @@ def fallback_confidence(baskets: Baskets, start: int, until: int, seed: int) -> 
 
     def from_both(_: Rows, customer: int) -> tuple[Rows, Floats]:
         worth = anybody.copy()
-        if customer < 0 or not join_bought(worth, bought, customer, own):
+        if customer == NOBODY or not join_bought(worth, bought, customer, own):
             return np.empty(0, np.int32), np.empty(0, np.float32)
         found, order = np.empty(DEPTH, np.int32), np.empty(DEPTH)
         count = best(worth + popular * PRIOR, found, order)

@@ -24,12 +24,10 @@ from vitrina.recommend.companions_calibration import (
     DEPTH,
     DRAWS,
     POPULAR_SHOWN,
-    Floats,
-    Rows,
     calibrated,
     fallback_confidence,
 )
-from vitrina.recommend.companions_model import CURVES, CompanionsModel, Curve, Kind
+from vitrina.recommend.companions_model import CURVES, CompanionsModel, Curve, Floats, Kind, Rows
 from vitrina.recommend.companions_pass import NO_LINKS, PRIOR, Links, best, best_companions
 
 KEEP: Final = 500

@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vitrina.errors import ModelFormatError
+from vitrina.events.baskets.baskets import NOBODY
 from vitrina.events.baskets.codes import canonical_code, canonical_customer
 from vitrina.ranking.cart_calibration import CartConfidence
 from vitrina.ranking.cart_features import FEATURES, NO_CART_TABLES, NOTHING_BOUGHT, Bought, CartTables
 from vitrina.ranking.trees import NO_TREES, Trees
 from vitrina.recommend.companions_desk import blended, new_cart_desk
-from vitrina.recommend.companions_pass import NO_LINKS, NOBODY, PRIOR, Links, best, best_companions
-from vitrina.recommend.stored import Packed, Stored, check_same, plain
+from vitrina.recommend.companions_pass import NO_LINKS, NO_PRODUCT, PRIOR, Links, best, best_companions
+from vitrina.recommend.stored import Arrays, Packed, Stored, check_same, gathered, plain, spread
 
 Kind = Literal["popular", "item_item", "blend"]
 Source = Literal["cart", "history", "popular"]
@@ -41,7 +42,6 @@ FILLED: Final = np.float32(-100)
 Rows = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 Shares = npt.NDArray[np.float64]
-Arrays = dict[str, npt.NDArray[Any]]
 Ranked = tuple[Source, Rows, Shares, Rows]
 """What an answer rests on; products, best first, their confidence, and the row of the cart that speaks for each."""
 
@@ -129,7 +129,7 @@ class CompanionsModel:
                 worth = self.confidence[told[len(found) >= SHOWN]].of(scores, len(rows))
                 shares = np.minimum.accumulate(np.concatenate([shares, worth]))
                 found, because = np.concatenate([found, more]), np.concatenate([because, speak])
-        if not (because[:SHOWN] != NOBODY).any():
+        if not (because[:SHOWN] != NO_PRODUCT).any():
             return None
         found, shares, because = found[:n], shares[:n], because[:n]
         if len(found) < n:
@@ -145,7 +145,7 @@ class CompanionsModel:
         if len(barred):
             stay = np.flatnonzero(~np.isin(found, barred))[:n]
             found, worth = found[stay], worth[stay]
-        return "history" if known else "popular", found, worth, np.full(len(found), NOBODY, np.int32)
+        return "history" if known else "popular", found, worth, np.full(len(found), NO_PRODUCT, np.int32)
 
     def _by_cart(self, rows: Rows, owner: int, n: int, barred: Rows) -> tuple[Rows, Floats, Rows]:
         memory = getattr(self._own, "memory", None)
@@ -178,7 +178,8 @@ class CompanionsModel:
             further: Curve = "stranger_further" if owner == NOBODY else "cart_further"
             worth[near:] = self.confidence[further].of(self.popular[more[near:]] + FILLED, size)
         shares = np.minimum.accumulate(np.concatenate([shares, worth]))
-        return np.concatenate([found, more]), shares, np.concatenate([because, np.full(len(more), NOBODY, np.int32)])
+        because = np.concatenate([because, np.full(len(more), NO_PRODUCT, np.int32)])
+        return np.concatenate([found, more]), shares, because
 
     def _highest(self, shares: Shares, without: Iterable[Rows], n: int) -> Rows:
         order = shares + self._prior  # float64: what is popular decides between equal shares
@@ -200,7 +201,7 @@ class CompanionsModel:
             codes=tuple([self.codes[row] for row in rows]),
             descriptions=tuple([self.descriptions[row] for row in rows]),
             confidence=tuple(shares.tolist()),
-            because=tuple([None if row == NOBODY else self.codes[row] for row in because.tolist()]),
+            because=tuple([None if row == NO_PRODUCT else self.codes[row] for row in because.tolist()]),
             source=source,
             unknown=unknown,
         )
@@ -237,7 +238,7 @@ class CompanionsModel:
         if meta["kind"] == "blend":
             check_same(stored, features=FEATURES)
         try:
-            bought = Bought(**{name: arrays[f"bought_{name}"] for name in Bought._fields})
+            bought = gathered(Bought, arrays, "bought_")
             return cls(
                 kind=meta["kind"],
                 as_of=int(meta["as_of"]),
@@ -273,16 +274,16 @@ def packed(model: CompanionsModel) -> Packed:
         "customers": np.array(model.customers, np.str_),
         "popular": model.popular,
     }
-    arrays |= _named("bought", model.bought)
+    arrays |= spread(model.bought, "bought_")
     for curve, confidence in model.confidence.items():
         arrays |= {f"{curve}_scores": confidence.scores, f"{curve}_shares": confidence.shares}
     meta: dict[str, Any] = {"kind": model.kind, "as_of": model.as_of, "dated": model.dated}
     if model.kind == "item_item":
-        arrays |= _named("links", model.links)
+        arrays |= spread(model.links, "links_")
     if model.kind == "blend":
-        tables = _named("tables", model.tables)
+        tables = spread(model.tables, "tables_")
         del tables["tables_bought"]
-        arrays |= tables | _named("trees", model.trees)
+        arrays |= tables | spread(model.trees, "trees_")
         meta["features"] = list(FEATURES)
     return Packed(arrays, {} if model.cbm is None else {"companions.cbm": model.cbm}, meta)
 
@@ -290,13 +291,8 @@ def packed(model: CompanionsModel) -> Packed:
 def _part(kind: str, arrays: Arrays, bought: Bought) -> dict[str, Any]:
     """What a kind has beside what all have."""
     if kind == "item_item":
-        return {"links": Links(**{name: arrays[f"links_{name}"] for name in Links._fields})}
+        return {"links": gathered(Links, arrays, "links_")}
     if kind == "blend":
-        tables = {name: arrays[f"tables_{name}"] for name in CartTables._fields if name != "bought"}
-        trees = Trees(**{name: arrays[f"trees_{name}"] for name in Trees._fields})
-        return {"tables": CartTables(**tables, bought=bought), "trees": trees}
+        tables = gathered(CartTables, arrays, "tables_", bought=bought)
+        return {"tables": tables, "trees": gathered(Trees, arrays, "trees_")}
     return {}
-
-
-def _named(prefix: str, tables: Links | Bought | CartTables | Trees) -> Arrays:
-    return {f"{prefix}_{name}": array for name, array in tables._asdict().items()}

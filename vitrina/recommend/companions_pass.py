@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from vitrina.ranking.best_first import insert
 
-NOBODY: Final = -1
+NO_PRODUCT: Final = -1
 """Instead of the cart's product that speaks for an answer, when none does."""
-
 
 PRIOR: Final = np.float32(1e-6)
 """How much the share of recent baskets counts beside what the cart says: it orders what the cart says nothing of."""
@@ -78,10 +77,10 @@ def _add(links, product, scores):  # type: ignore[no-untyped-def]  # compiled
 
 @numba.njit(cache=True, nogil=True)
 def _tell_who_speaks(links, cart, scratch, items, out_because):  # type: ignore[no-untyped-def]  # compiled
-    """The row of the cart with the largest positive weight for each of the items, the first of equal ones, or NOBODY.
-    The scratch, float32 (items of the catalogue,), holds the place of each of them."""
+    """The row of the cart with the largest positive weight for each of the items, the first of equal ones, or
+    NO_PRODUCT. The scratch, float32 (items of the catalogue,), holds the place of each of them."""
     most = np.zeros(len(items), np.float32)
-    out_because[: len(items)] = NOBODY
+    out_because[: len(items)] = NO_PRODUCT
     if len(links.dense):
         for product in cart:
             for place in range(len(items)):

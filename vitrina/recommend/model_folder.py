@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy.typing as npt
-
 from vitrina.candidates.profile import Taste
 from vitrina.candidates.retrieval import SOURCES, Tables
 from vitrina.errors import ModelFormatError
@@ -13,14 +11,13 @@ from vitrina.events.ids import IdMap
 from vitrina.ranking.pair_features import FEATURES
 from vitrina.ranking.trees import Trees
 from vitrina.recommend.recommender import Catalogue, Recommender, mode_of
-from vitrina.recommend.stored import Stored, check_same, plain
+from vitrina.recommend.stored import Arrays, Stored, check_same, gathered, plain, spread
 
 
-def pack(recommender: Recommender) -> dict[str, npt.NDArray[Any]]:
+def pack(recommender: Recommender) -> Arrays:
     """Every array of the recommender by name."""
-    arrays: dict[str, npt.NDArray[Any]] = {"items": recommender.items.ids}
-    arrays |= {f"tables_{name}": value for name, value in recommender.tables._asdict().items()}
-    arrays |= {f"trees_{name}": value for name, value in recommender.trees._asdict().items()}
+    arrays: Arrays = {"items": recommender.items.ids}
+    arrays |= spread(recommender.tables, "tables_") | spread(recommender.trees, "trees_")
     catalogue = recommender.catalogue
     arrays |= {"categories": catalogue.categories, "available": catalogue.available}
     if catalogue.titles is not None:
@@ -45,8 +42,7 @@ def unpack(stored: Stored) -> Recommender:
     arrays, meta = stored.arrays, stored.meta
     check_same(stored, features=FEATURES, sources=SOURCES)
     try:
-        tables = Tables(**{name: plain(arrays[f"tables_{name}"]) for name in Tables._fields})
-        trees = Trees(**{name: plain(arrays[f"trees_{name}"]) for name in Trees._fields})
+        tables = gathered(Tables, arrays, "tables_")
         taste = meta["taste"]
         view, cart, buy = (float(weight) for weight in taste["kind_weights"])
         titles = arrays.get("titles")
@@ -60,7 +56,7 @@ def unpack(stored: Stored) -> Recommender:
                 titles=None if titles is None else plain(titles),
             ),
             tables=tables,
-            trees=trees,
+            trees=gathered(Trees, arrays, "trees_"),
             mode=mode_of(meta["ranker"]),
             as_of=int(meta["as_of"]),
             taste=Taste(

@@ -25,10 +25,9 @@ from vitrina.ranking.preprocessing import Preprocessing
 from vitrina.ranking.product_propensity import FittedProductPropensity, ProductForest
 from vitrina.ranking.propensity import FittedPropensity, FixedPropensity, Probabilities
 from vitrina.ranking.trees import Trees
-from vitrina.recommend.stored import Packed, Stored, check_same, plain
+from vitrina.recommend.stored import Arrays, Packed, Stored, check_same, gathered, plain, spread
 
 Kind = Literal["popularity", "constant", "product", "multi_output"]
-Arrays = dict[str, npt.NDArray[Any]]
 PRODUCT_COLUMNS = tuple(product.column for product in PRODUCTS)
 
 
@@ -99,10 +98,10 @@ def _packed(fitted: FittedPropensity) -> Packed:
     if isinstance(fitted, FixedPropensity):
         return Packed({"rates": fitted.rates}, {}, {})
     if isinstance(fitted, FittedProductPropensity):
-        arrays = _named("trees", fitted.trees) | _named("context", fitted.context) | _calibration(fitted.calibration)
+        arrays = spread(fitted.trees, "trees_") | spread(fitted.context, "context_") | _calibration(fitted.calibration)
         return Packed(arrays, {"propensity.cbm": fitted.cbm}, {})
     if isinstance(fitted, FittedMultiOutput):
-        arrays = _named("trees", fitted.trees) | _calibration(fitted.calibration)
+        arrays = spread(fitted.trees, "trees_") | _calibration(fitted.calibration)
         arrays |= {"learned": fitted.learned, "start": fitted.start}
         files = {f"propensity_{PRODUCT_COLUMNS[product]}.cbm": cbm for product, cbm in fitted.cbm.items()}
         return Packed(arrays, files, {"preprocessing": fitted.preprocessing.as_json()})
@@ -114,10 +113,10 @@ def _propensity(kind: str, arrays: Arrays, meta: Mapping[str, Any]) -> FittedPro
         raise ModelFormatError(f"a propensity model of kind {kind!r} is not known. Train again")
     if kind in ("popularity", "constant"):
         return FixedPropensity(rates=arrays["rates"])
-    trees = Trees(**{name: arrays[f"trees_{name}"] for name in Trees._fields})
+    trees = gathered(Trees, arrays, "trees_")
     calibration = ProductCalibration(slope=arrays["slope"], shift=arrays["shift"])
     if kind == "product":
-        context = ProductContext(**{name: arrays[f"context_{name}"] for name in ProductContext._fields})
+        context = gathered(ProductContext, arrays, "context_")
         return ProductForest(trees=trees, context=context, calibration=calibration)
     return SnapshotForests(
         learned=arrays["learned"],
@@ -126,10 +125,6 @@ def _propensity(kind: str, arrays: Arrays, meta: Mapping[str, Any]) -> FittedPro
         start=arrays["start"],
         calibration=calibration,
     )
-
-
-def _named(prefix: str, tables: Trees | ProductContext) -> Arrays:
-    return {f"{prefix}_{name}": array for name, array in tables._asdict().items()}
 
 
 def _calibration(calibration: ProductCalibration) -> Arrays:

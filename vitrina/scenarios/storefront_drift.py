@@ -24,6 +24,7 @@ from vitrina.ranking.population import candidate_values, day_moments
 from vitrina.ranking.trees import NO_TREES, Trees
 from vitrina.recommend.desk import CANDIDATES
 from vitrina.recommend.recommender import Recommender
+from vitrina.recommend.stored import gathered
 from vitrina.recommend.two_stage import TwoStage
 from vitrina.registry.model_format import read_model
 from vitrina.scenarios.prepared import MADE_OF, Origin
@@ -81,7 +82,7 @@ def _compared(run: Run, shop: Shop, spec: TwoStage, asked: Mapping[int, Moments]
     """The verdict on who was asked after the first of the cut-offs against those after the others."""
     learned = read_model(run.local("ranker"))
     ranked = bool(learned.meta["learned"])
-    trees = Trees(**{name: learned.arrays[name].view(np.ndarray) for name in Trees._fields}) if ranked else NO_TREES
+    trees = gathered(Trees, learned.arrays) if ranked else NO_TREES
     shown = SHOWN if ranked else SHOWN[1:]
     days = []
     for done, (cut, moments) in enumerate(asked.items()):

@@ -20,6 +20,7 @@ from vitrina.ranking.pair_features import FEATURES
 from vitrina.ranking.trees import NO_TREES, Trees
 from vitrina.recommend.model_folder import describe, pack
 from vitrina.recommend.recommender import Catalogue
+from vitrina.recommend.stored import gathered
 from vitrina.recommend.two_stage import TwoStage
 from vitrina.registry import figures
 from vitrina.registry.git_commit import git_commit
@@ -65,7 +66,7 @@ def write_winner(
     if name == "catboost" and not learned.meta["learned"]:
         name = "fusion"
     ranked = name == "catboost"
-    trees = Trees(**{name: learned.arrays[name].view(np.ndarray) for name in Trees._fields}) if ranked else NO_TREES
+    trees = gathered(Trees, learned.arrays) if ranked else NO_TREES
     recommender = assemble(
         spec,
         tables,

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 def tables_at(run: Run, shop: Shop, spec: TwoStage, cut: int) -> Tables:
     """The candidate sources of one cut-off, fitted once and kept under `sources/`."""
-    import numpy as np
-
     from vitrina.candidates.retrieval import Tables
+    from vitrina.recommend.stored import gathered
     from vitrina.registry.model_format import read_model, write_model
 
     name = f"sources/{tables_name(shop, spec, cut)}"
@@ -29,8 +28,7 @@ def tables_at(run: Run, shop: Shop, spec: TwoStage, cut: int) -> Tables:
         )
         with run.writing(name) as folder:
             write_model(folder, arrays=fitted._asdict(), files={}, meta={"as_of": cut})
-    arrays = read_model(run.local(name), verify=False).arrays
-    return Tables(**{name: arrays[name].view(np.ndarray) for name in Tables._fields})
+    return gathered(Tables, read_model(run.local(name), verify=False).arrays)
 
 
 def has_tables(run: Run, shop: Shop, spec: TwoStage, cut: int) -> bool:
