@@ -17,6 +17,7 @@ import typer
 from vitrina.errors import ConfigError
 from vitrina.scenarios import SCENARIOS, scenario
 from vitrina.verbs import options
+from vitrina.verbs.background import check_free
 from vitrina.verbs.console import say, show_json, show_runs
 from vitrina.verbs.options import open_state, state_address
 
@@ -82,6 +83,7 @@ def metrics(
     from vitrina.telemetry.pipeline_exporter import PipelineCollector, StateReader, forwarding, serving
 
     volumes = _volumes(disk or [])
+    check_free(host, port)
     sender = GraphiteSender.at(graphite) if graphite else None
     read = StateReader(lambda: open_state(home, state_uri))
     last_steps = {name: scenario(name).steps[-1].name for name in SCENARIOS}
