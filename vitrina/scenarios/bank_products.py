@@ -9,15 +9,16 @@ popularity and a constant; whoever wins learns again from all but the last, whic
 
 from __future__ import annotations
 
-import json
-import tempfile
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vitrina.scenarios.prepared import MADE_OF, Origin, opened_whole
+from vitrina.scenarios.choice import Choice
+from vitrina.scenarios.prepared import Origin, opened_whole
 from vitrina.scenarios.scenario import Run, Scenario, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vitrina.events.panels.panel import Panel
     from vitrina.scenarios.bank_model import Model
     from vitrina.scenarios.bank_panel import Split
@@ -69,7 +70,6 @@ SCENARIO = Scenario(
     "shows how it was judged",
 )
 
-CHOICE = "choice.json"
 REFERENCE = "popularity"
 METRICS = ("map@7", "micro_pr_auc", "micro_roc_auc", "calibration_error_equal_mass")
 
@@ -83,23 +83,22 @@ def propensity(run: Run) -> dict[str, Any]:
     panel, split, origin = _opened(run)
     recipes = RECIPES[run.recipe or SCENARIO.recipes[0]]
     why = _too_little(panel, split)
-    if why is None:
-        recipes = tuned(run, recipes, panel, split)
+    recipes = {} if why else tuned(run, recipes, panel, split)
     found: dict[str, float] = {}
     with run.writing("propensity") as folder:
         folder.mkdir()
-        for done, (name, recipe) in enumerate(recipes.items() if why is None else ()):
+        for done, (name, recipe) in enumerate(recipes.items()):
             run.progress("propensity models", done, len(recipes))
             model = Model.fit(recipe, panel, until=split.training, valid=split.validation, threads=run.threads)
             model.write(folder / name, panel, as_of_month=split.validation + 1, meta={})
             found[name] = model.validation_map
             run.note(f"{name}: map@7 {model.validation_map:.4f} on the validation month")
-        choice = {"why": why, "chosen": max(found, key=lambda name: found[name], default=None), "validation": found}
-        (folder / CHOICE).write_text(json.dumps({**choice, MADE_OF: origin.as_json()}))
-    if why is not None:
+        choice = Choice(validation=found, why=why)
+        choice.write(folder, origin)
+    if why:
         run.note(f"no model is fitted: {why}")
-    rows = 0 if why is not None else int((panel.month <= split.training).sum())
-    return {"rows_in": len(panel), "rows_out": rows, "learned": why is None, **choice}
+    rows = 0 if why else int((panel.month <= split.training).sum())
+    return {"rows_in": len(panel), "rows_out": rows, "learned": not why, **choice.as_json()}
 
 
 def evaluate(run: Run) -> dict[str, Any]:
@@ -111,12 +110,11 @@ def evaluate(run: Run) -> dict[str, Any]:
     from vitrina.scenarios.publication import nothing_judged, write_verdict
 
     panel, split, origin = _opened(run)
-    choice = _choice(run)
-    origin.require(run, {"propensity": choice})
-    if choice["why"] is not None:
+    choice = Choice.read(run, "propensity", origin)
+    if choice.chosen is None:
         told = nothing_judged(
             run,
-            choice["why"],
+            choice.why,
             REFERENCE,
             {"cohorts": {}},
             origin=origin,
@@ -124,7 +122,7 @@ def evaluate(run: Run) -> dict[str, Any]:
             read=Recipe.from_json,
         )
         return {"rows_in": len(panel), **told}
-    models, twin, about = _judged_models(run, panel, split, origin, choice)
+    models, twin, about = _judged_models(run, panel, split, origin, choice.chosen, choice.validation)
     judgement = Judgement.of(models, panel, split.test, first=models[CANDIDATE].recipe.cohort, threads=run.threads)
     if twin is not None:
         judgement = judgement.called(CHAMPION, like=twin)
@@ -134,7 +132,7 @@ def evaluate(run: Run) -> dict[str, Any]:
     )
     with run.objects.writing(run.key("evaluation")) as folder:
         judgement.write(
-            folder, REFERENCE, f"What was taken in {month_text(split.test + 1)}. The candidate is {choice['chosen']}."
+            folder, REFERENCE, f"What was taken in {month_text(split.test + 1)}. The candidate is {choice.chosen}."
         )
         result = write_verdict(run, folder, verdict, scores, about)
     everybody = {name: cohorts["all_customers"] for name, cohorts in judgement.quality().items()}
@@ -144,10 +142,10 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 
 def _judged_models(
-    run: Run, panel: Panel, split: Split, origin: Origin, choice: dict[str, Any]
+    run: Run, panel: Panel, split: Split, origin: Origin, chosen: str, fitted: Iterable[str]
 ) -> tuple[dict[str, Model], str | None, Judged]:
-    """The models of the table: those that were fitted, the baselines and the champion's recipe; the name of the one
-    that the champion's recipe is itself; and what the verdict is about."""
+    """The models of the table: those that were `fitted`, the one that was `chosen` as the candidate, the baselines and
+    the champion's recipe; the name of the one that the champion's recipe is itself; and what the verdict is about."""
     from vitrina.evaluation.gate import CANDIDATE, CHAMPION
     from vitrina.registry.model_format import read_model
     from vitrina.scenarios.bank_model import Model
@@ -157,9 +155,8 @@ def _judged_models(
     def fit(recipe: Recipe) -> Model:
         return Model.fit(recipe, panel, until=split.training, valid=split.validation, threads=run.threads)
 
-    found = run.local("propensity")
-    models = {name: Model.of(read_model(found / name)) for name in choice["validation"]}
-    models = {CANDIDATE: models.pop(choice["chosen"]), **models}
+    models = {name: Model.of(read_model(run.local("propensity") / name)) for name in fitted}
+    models = {CANDIDATE: models.pop(chosen), **models}
     models |= {name: fit(recipe) for name, recipe in BASELINES.items()}
     reigning = reigning_champion(run, Recipe.from_json)
     twin = next((name for name, model in models.items() if reigning and model.recipe == reigning.recipe), None)
@@ -174,34 +171,22 @@ def register(run: Run) -> dict[str, Any]:
     registers it with everything that led to it; the same model as the last time keeps its version."""
     from vitrina.scenarios.bank_model import Model
     from vitrina.scenarios.bank_recipes import BASELINES, Recipe
-    from vitrina.scenarios.bank_record import metrics_of, record_of
-    from vitrina.scenarios.publication import read_verdict, register_once
-    from vitrina.scenarios.winner import winner_among
+    from vitrina.scenarios.bank_record import record_of
+    from vitrina.scenarios.publication import register_fitted
+    from vitrina.scenarios.winner import judged_winner
 
     panel, split, origin = _opened(run, checked=True)
-    choice, verdict = _choice(run), read_verdict(run)
-    origin.require(run, {"propensity": choice, "evaluate": verdict})
-    winner = winner_among(
-        run,
-        verdict,
-        run.local("propensity"),
-        choice["chosen"],
-        baselines=BASELINES,
-        reference=REFERENCE,
-        read=Recipe.from_json,
+    winner, verdict = judged_winner(
+        run, "propensity", origin, baselines=BASELINES, reference=REFERENCE, read=Recipe.from_json
     )
     model = Model.fit(winner.recipe, panel, until=split.labelled[-2:][0], valid=split.test, threads=run.threads)
-    facts = {
-        "scenario": run.scenario,
-        "winner": winner.name,
-        "fingerprint": origin.fingerprint,
-        "metrics": metrics_of(run, winner.judged),
-    }
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        model.write(folder, panel, as_of_month=split.as_of_month, meta=facts)
-        record = record_of(run, panel, split, model, winner=winner, verdict=verdict, scratch=Path(scratch))
-        found = register_once(run, folder, record, winner, verdict)
+    found = register_fitted(
+        run,
+        winner,
+        verdict,
+        record=partial(record_of, run, panel, split, model, winner=winner, verdict=verdict),
+        write=partial(model.write, panel=panel, as_of_month=split.as_of_month),
+    )
     return {"rows_in": len(panel), **found}
 
 
@@ -212,17 +197,12 @@ def _opened(run: Run, *, checked: bool = False) -> tuple[Panel, Split, Origin]:
     return opened_whole(run, opened, lambda split: split.as_of_month, checked=checked)
 
 
-def _choice(run: Run) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((run.local("propensity") / CHOICE).read_text())
-    return found
-
-
-def _too_little(panel: Panel, split: Split) -> str | None:
-    """Why nothing can be learned from the panel and judged; None when it can."""
+def _too_little(panel: Panel, split: Split) -> str:
+    """Why nothing can be learned from the panel and judged; empty when it can."""
     from vitrina.features.panel_labels import acquisitions
 
     if not split.judges:
         return f"only {len(split.labelled)} of its months are followed by another, three are needed"
     if not acquisitions(panel, None, split.training).taken.any():
         return "nobody takes a product in the months to learn from"
-    return None
+    return ""

@@ -27,6 +27,7 @@ from vitrina.scenarios.bank_model import Model
 from vitrina.scenarios.bank_panel import Split
 from vitrina.scenarios.bank_recipes import Recipe
 from vitrina.scenarios.prepared import MADE_OF
+from vitrina.scenarios.publication import tags_of
 from vitrina.scenarios.scenario import Run
 from vitrina.scenarios.winner import Winner
 
@@ -59,12 +60,7 @@ def record_of(
             "form": PanelReport.read(run.local("validated")).form,
         },
         metrics=metrics_of(run, winner.judged),
-        tags={
-            "vitrina.scenario": run.scenario,
-            "vitrina.winner": winner.name,
-            "vitrina.reasons": " | ".join(verdict["reasons"])[:4000],
-            **({} if run.run_id is None else {"vitrina.run_id": run.run_id}),
-        },
+        tags=tags_of(run, winner.name, verdict),
         figures=pictures(run, model, winner.judged, scratch),
         tables=tables | reports,
         data_sample=sample(panel, scratch / "sample.csv"),

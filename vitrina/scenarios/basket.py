@@ -9,13 +9,11 @@ champion's recipe and the baselines; whoever wins learns from everything and is 
 
 from __future__ import annotations
 
-import json
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitrina.scenarios.prepared import MADE_OF, Origin, opened_whole
+from vitrina.scenarios.choice import Choice
+from vitrina.scenarios.prepared import Origin, opened_whole
 from vitrina.scenarios.scenario import Run, Scenario, Step
 
 if TYPE_CHECKING:
@@ -69,7 +67,6 @@ SCENARIO = Scenario(
     verbs={"recommend": f"{_CHAMPION}:recommend", "batch": f"{_CHAMPION}:batch", "holdout": f"{_CHAMPION}:score"},
 )
 
-CHOICE = "choice.json"
 REFERENCE = "popular"
 
 
@@ -81,22 +78,20 @@ def companions(run: Run) -> dict[str, Any]:
 
     baskets, split, origin = _opened(run)
     recipes = RECIPES[run.recipe or SCENARIO.recipes[0]]
-    why = None if split.judges else "there are too few baskets of two products to learn, to choose and to judge"
-    recipes = {} if why is not None else tuned(run, recipes, baskets, split)
-    found = on_validation(run, recipes, baskets, split)
-    chosen = max(found, key=lambda name: found[name], default=None)
+    why = "" if split.judges else "there are too few baskets of two products to learn, to choose and to judge"
+    recipes = {} if why else tuned(run, recipes, baskets, split)
+    choice = Choice(validation=on_validation(run, recipes, baskets, split), why=why)
     with run.writing("companions") as folder:
         folder.mkdir()
-        if chosen is not None:
+        if (chosen := choice.chosen) is not None:
             run.progress(f"{chosen} up to the test period", 0, 1)
             model = recipes[chosen].fit(baskets, split.test, threads=run.threads)
             recipes[chosen].write(model, folder / chosen, meta={})
-        choice = {"why": why, "chosen": chosen, "validation": found}
-        (folder / CHOICE).write_text(json.dumps({**choice, MADE_OF: origin.as_json()}))
-    if why is not None:
+        choice.write(folder, origin)
+    if why:
         run.note(f"no model is fitted: {why}")
-    rows = 0 if why is not None else len(baskets.between(None, split.test))
-    return {"rows_in": len(baskets), "rows_out": rows, "learned": why is None, **choice}
+    rows = 0 if why else len(baskets.between(None, split.test))
+    return {"rows_in": len(baskets), "rows_out": rows, "learned": not why, **choice.as_json()}
 
 
 def evaluate(run: Run) -> dict[str, Any]:
@@ -107,12 +102,11 @@ def evaluate(run: Run) -> dict[str, Any]:
     from vitrina.scenarios.publication import nothing_judged, write_verdict
 
     baskets, split, origin = _opened(run)
-    choice = _choice(run)
-    origin.require(run, {"companions": choice})
-    if choice["why"] is not None:
+    choice = Choice.read(run, "companions", origin)
+    if choice.chosen is None:
         told = nothing_judged(
             run,
-            choice["why"],
+            choice.why,
             REFERENCE,
             {"models": {}},
             origin=origin,
@@ -120,7 +114,7 @@ def evaluate(run: Run) -> dict[str, Any]:
             read=Recipe.from_json,
         )
         return {"rows_in": len(baskets), **told}
-    models, twin, about = _judged_models(run, baskets, split, origin, choice["chosen"])
+    models, twin, about = _judged_models(run, baskets, split, origin, choice.chosen)
     questions = Questions.of(baskets.between(split.test, split.end))
     judged = {}
     for name, model in models.items():
@@ -130,9 +124,9 @@ def evaluate(run: Run) -> dict[str, Any]:
         judged[CHAMPION] = judged[twin]
     scores = {name: one.scores for name, one in judged.items()}
     verdict = decided(scores, BASELINES, learned=CHAMPION in scores and twin not in BASELINES)
-    title = f"One product of each basket of the test period hidden. The candidate is {choice['chosen']}"
+    title = f"One product of each basket of the test period hidden. The candidate is {choice.chosen}"
     with run.objects.writing(run.key("evaluation")) as folder:
-        write_tables(folder, judged, title=title, reference=REFERENCE, validation=choice["validation"])
+        write_tables(folder, judged, title=title, reference=REFERENCE, validation=choice.validation)
         result = write_verdict(run, folder, verdict, scores, about)
     quality = {name: {metric: one.scores.mean(metric) for metric in METRICS} for name, one in judged.items()}
     firsts = {name: of[METRIC] for name, of in quality.items()}
@@ -168,34 +162,22 @@ def register(run: Run) -> dict[str, Any]:
     """Fits the winner anew to all baskets, and registers it with everything that led to it; the same model as the last
     time keeps its version."""
     from vitrina.scenarios.basket_recipes import BASELINES, Recipe
-    from vitrina.scenarios.basket_record import metrics_of, record_of
-    from vitrina.scenarios.publication import read_verdict, register_once
-    from vitrina.scenarios.winner import winner_among
+    from vitrina.scenarios.basket_record import record_of
+    from vitrina.scenarios.publication import register_fitted
+    from vitrina.scenarios.winner import judged_winner
 
     baskets, split, origin = _opened(run, checked=True)
-    choice, verdict = _choice(run), read_verdict(run)
-    origin.require(run, {"companions": choice, "evaluate": verdict})
-    winner = winner_among(
-        run,
-        verdict,
-        run.local("companions"),
-        choice["chosen"],
-        baselines=BASELINES,
-        reference=REFERENCE,
-        read=Recipe.from_json,
+    winner, verdict = judged_winner(
+        run, "companions", origin, baselines=BASELINES, reference=REFERENCE, read=Recipe.from_json
     )
-    facts = {
-        "scenario": run.scenario,
-        "winner": winner.name,
-        "fingerprint": origin.fingerprint,
-        "metrics": metrics_of(run, winner.judged),
-    }
     model = winner.recipe.fit(baskets, split.end, threads=run.threads)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        winner.recipe.write(model, folder, meta=facts)
-        record = record_of(run, baskets, split, model, winner=winner, verdict=verdict, scratch=Path(scratch))
-        found = register_once(run, folder, record, winner, verdict)
+    found = register_fitted(
+        run,
+        winner,
+        verdict,
+        record=partial(record_of, run, baskets, split, model, winner=winner, verdict=verdict),
+        write=partial(winner.recipe.write, model),
+    )
     return {"rows_in": len(baskets), **found}
 
 
@@ -204,8 +186,3 @@ def _opened(run: Run, *, checked: bool = False) -> tuple[Baskets, BasketSplit, O
     from vitrina.scenarios.basket_data import opened
 
     return opened_whole(run, opened, lambda split: split.end, checked=checked)
-
-
-def _choice(run: Run) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((run.local("companions") / CHOICE).read_text())
-    return found

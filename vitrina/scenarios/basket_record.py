@@ -20,6 +20,7 @@ from vitrina.registry.registry import RunRecord
 from vitrina.scenarios.basket_judgement import METRIC, QUALITY
 from vitrina.scenarios.basket_recipes import Recipe
 from vitrina.scenarios.prepared import MADE_OF
+from vitrina.scenarios.publication import tags_of
 from vitrina.scenarios.scenario import Run
 from vitrina.scenarios.winner import Winner
 
@@ -53,12 +54,7 @@ def record_of(
             "customers": len(baskets.customers),
         },
         metrics=metrics_of(run, winner.judged),
-        tags={
-            "vitrina.scenario": run.scenario,
-            "vitrina.winner": winner.name,
-            "vitrina.reasons": " | ".join(verdict["reasons"])[:4000],
-            **({} if run.run_id is None else {"vitrina.run_id": run.run_id}),
-        },
+        tags=tags_of(run, winner.name, verdict),
         figures=pictures(run, winner.judged, scratch) | importance(model, scratch),
         tables=tables | {path.stem: path for path in sorted(evaluation.glob("reliability-*.json"))},
         data_sample=sample(baskets, scratch / "sample.csv"),

@@ -24,6 +24,8 @@ Recipe = TypeVar("Recipe")
 Model = TypeVar("Model")
 
 REGISTERED = "registered.json"
+LONGEST_TAG = 4_000
+"""Characters of the reasons that are kept as a tag."""
 
 
 def champion_model(run: Run, load: Callable[[StoredModel], Model]) -> tuple[str, Model]:
@@ -145,6 +147,39 @@ def nothing_judged(
         (folder / "table.md").write_text(f"{reason}\n")
         (folder / "table.json").write_text(json.dumps({"about": reason, **table}))
         return {"rows_out": 0, "quality": {}, **write_verdict(run, folder, verdict, {}, judged)}
+
+
+def tags_of(run: Run, winner: str, verdict: Mapping[str, Any]) -> dict[str, str]:
+    """Where a registered model is from, and why it won, by the names of MLflow's tags."""
+    return {
+        "vitrina.scenario": run.scenario,
+        "vitrina.winner": winner,
+        "vitrina.reasons": " | ".join(verdict["reasons"])[:LONGEST_TAG],
+        **({} if run.run_id is None else {"vitrina.run_id": run.run_id}),
+    }
+
+
+def register_fitted(
+    run: Run,
+    winner: Winner[Any],
+    verdict: Mapping[str, Any],
+    *,
+    record: Callable[..., RunRecord],
+    write: Callable[..., None],
+) -> dict[str, Any]:
+    """As `register_once`, of a model that lies in no folder yet: `record(scratch=...)` gives what is kept of its
+    training, with files in that folder, and `write(folder, meta=...)` makes the model folder."""
+    with tempfile.TemporaryDirectory() as scratch:
+        kept = record(scratch=Path(scratch))
+        meta = {
+            "scenario": run.scenario,
+            "winner": winner.name,
+            "fingerprint": kept.fingerprint,
+            "metrics": kept.metrics,
+        }
+        folder = Path(scratch) / "model"
+        write(folder, meta=meta)
+        return register_once(run, folder, kept, winner, verdict)
 
 
 def register_once(

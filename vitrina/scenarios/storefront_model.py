@@ -27,6 +27,7 @@ from vitrina.registry.git_commit import git_commit
 from vitrina.registry.model_format import StoredModel, read_model, write_model
 from vitrina.registry.registry import RunRecord
 from vitrina.scenarios.prepared import Origin, mixed
+from vitrina.scenarios.publication import tags_of
 from vitrina.scenarios.scenario import Run
 from vitrina.scenarios.winner import Winner
 
@@ -96,12 +97,7 @@ def write_winner(
         fingerprint=origin.fingerprint,
         params={**spec.params(), "winner": name, "as_of": as_of, "events": len(shop.log.ts)},
         metrics=metrics | drift_metrics(run),
-        tags={
-            "vitrina.scenario": run.scenario,
-            "vitrina.winner": name,
-            "vitrina.reasons": " | ".join(verdict["reasons"])[:4000],
-            **({} if run.run_id is None else {"vitrina.run_id": run.run_id}),
-        },
+        tags=tags_of(run, name, verdict),
         figures=pictures(run, learned, scratch),
         tables={"quality": run.local("evaluation") / "table.md", "verdict": run.local("evaluation") / "verdict.json"},
         reports={f"drift/{name}": run.local("drift") / name for name in ("report.html", "drift.json")},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from vitrina.scenarios.prepared import mixed
-from vitrina.scenarios.publication import reigning_as
+from vitrina.scenarios.choice import Choice
+from vitrina.scenarios.prepared import Origin, mixed
+from vitrina.scenarios.publication import read_verdict, reigning_as
 from vitrina.scenarios.scenario import Run
 
 Recipe = TypeVar("Recipe")
@@ -57,22 +57,24 @@ def winner_of(
     return Winner(name=name, judged=judged, recipe=recipe, promote=judged == named)
 
 
-def winner_among(
+def judged_winner(
     run: Run,
-    verdict: Mapping[str, Any],
-    fitted: Path,
-    chosen: str | None,
+    step: str,
+    origin: Origin,
     *,
     baselines: Mapping[str, Recipe],
     reference: str,
     read: Callable[[dict[str, Any]], Recipe],
-) -> Winner[Recipe]:
-    """As `winner_of`; the candidate is the model `chosen` of the folder `fitted`. None is chosen where nothing can be
-    judged: what is too little for that is too little to fit a learned recipe to, and the baseline `reference` stands
-    in."""
+) -> tuple[Winner[Recipe], dict[str, Any]]:
+    """As `winner_of`, and the verdict; the candidate is the model that the step `step` chose. None is chosen where
+    nothing can be judged: what is too little for that is too little to fit a learned recipe to, and the baseline
+    `reference` stands in. `DataError` when the models or the verdict were made of other data than `origin`."""
     from vitrina.registry.model_format import read_model
 
+    chosen, verdict = Choice.read(run, step, origin).chosen, read_verdict(run)
+    origin.require(run, {"evaluate": verdict})
     candidate = reference, baselines[reference]
     if chosen is not None:
-        candidate = chosen, read(read_model(fitted / chosen, verify=False).meta["recipe"])
-    return winner_of(run, verdict, baselines=baselines, candidate=candidate, read=read, refit=chosen is not None)
+        candidate = chosen, read(read_model(run.local(step) / chosen, verify=False).meta["recipe"])
+    refit = chosen is not None
+    return winner_of(run, verdict, baselines=baselines, candidate=candidate, read=read, refit=refit), verdict
