@@ -22,6 +22,7 @@ from hypothesis import settings as hypothesis_settings
 from places import ByPlace
 from postgresql_server import PostgresServer
 from seaweed_server import S3Server
+from waiting import answers_may_take
 
 if TYPE_CHECKING:
     from vitrina.events.baskets.baskets import Baskets
@@ -32,6 +33,7 @@ SEED = 20_150_803
 
 hypothesis_settings.register_profile("vitrina", deadline=None, derandomize=True)
 hypothesis_settings.load_profile("vitrina")
+answers_may_take(60)
 
 _skipped_for_data: list[str] = []
 _closing_words: dict[str, list[str]] = {}
