@@ -20,7 +20,7 @@ from vitrina.events.synthetic_panels.generator import PanelSpec, PanelWorld
 def generate(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     start = "import sys; from vitrina.cli import main; sys.argv[0] = 'vitrina'; main()"
     command = [sys.executable, "-c", start, "generate", "--out", str(out), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | {"COLUMNS": "200"})
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | {"COLUMNS": "200"})
 
 
 def test_a_raw_panel_and_a_validated_one_are_the_same_world(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from vitrina.events.synthetic_baskets.generator import SALES_FILE, BasketSpec, B
 def vitrina(*arguments: str) -> subprocess.CompletedProcess[str]:
     start = "import sys; from vitrina.cli import main; sys.argv[0] = 'vitrina'; main()"
     command = [sys.executable, "-c", start, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | {"COLUMNS": "200"})
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | {"COLUMNS": "200"})
 
 
 def test_generated_invoices_are_read_and_sent_where_they_belong(tmp_path: Path) -> None:

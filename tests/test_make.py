@@ -81,7 +81,7 @@ def make(tmp_path: Path) -> Make:
             input=given,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         return Done(done.returncode, done.stdout, done.stderr)
 

@@ -140,7 +140,7 @@ def test_a_database_that_does_not_answer_holds_a_step_up_for_seconds_only(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begun = time.monotonic()
         run_step(GOOD, run, record(f"postgresql+psycopg2://u:p@127.0.0.1:{silent.getsockname()[1]}/d"))
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
     assert len(warnings) == 2
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import gzip
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,9 +26,9 @@ import psutil
 import pytest
 from openpyxl import Workbook
 from ports import free_port
-from waiting import wait
+from waiting import PATIENCE, wait
 
-pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(3600)]
 
 ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "7 'dollars' $$ and $HOME"
@@ -57,7 +58,7 @@ class Repository:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=900,
+            timeout=1800,
         )
         assert done.returncode == code, done.stdout
         return done.stdout
@@ -71,10 +72,23 @@ class Repository:
     def served(self) -> str | None:
         """The version of the model that answers."""
         try:
-            answer = httpx.get(f"{self.url}/readyz", timeout=30)
+            answer = httpx.get(f"{self.url}/readyz")
         except httpx.TransportError:
             return None
         return answer.json()["models"].get("basket") if answer.status_code == 200 else None
+
+    def workers(self, version: str) -> int:
+        """How many of them serve this model."""
+        told = re.search(
+            rf'^vitrina_model_info{{scenario="basket",version="{version}"}} (\d+)',
+            httpx.get(f"{self.url}/metrics").text,
+            re.M,
+        )
+        return int(told[1]) if told else 0
+
+    def said(self) -> str:
+        """What `make run` has printed."""
+        return (self.folder / "run.log").read_text()
 
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[str]]:
@@ -121,11 +135,11 @@ class Shoppers:
     def __exit__(self, *_: object) -> None:
         self.done.set()
         for one in self._threads:
-            one.join(timeout=60)
+            one.join(timeout=PATIENCE)
 
     def _ask(self) -> None:
         carts = (["85123A"], ["22423", "47566"], ["20725", "20727", "22383"])
-        with httpx.Client(base_url=self._url, headers=self._headers, timeout=30) as client:
+        with httpx.Client(base_url=self._url, headers=self._headers) as client:
             while not self.done.is_set():
                 cart = carts[sum(self.seen.values()) % len(carts)]
                 try:
@@ -177,7 +191,7 @@ def write_csv(path: Path, rows: Iterator[dict[str, str]]) -> None:
 
 
 def sign_in(url: str) -> str:
-    answer = httpx.post(f"{url}/token", data={"username": "ann", "password": PASSWORD}, timeout=30)
+    answer = httpx.post(f"{url}/token", data={"username": "ann", "password": PASSWORD})
     assert (answer.status_code, answer.json()["token_type"]) == (200, "bearer")
     token: str = answer.json()["access_token"]
     return token
@@ -185,7 +199,7 @@ def sign_in(url: str) -> str:
 
 def companions(url: str, token: str) -> dict[str, Any]:
     headers, body = {"authorization": f"Bearer {token}"}, {"product_list": ["85123A"], "n": 7}
-    answer = httpx.post(f"{url}/send_data", headers=headers, json=body, timeout=30)
+    answer = httpx.post(f"{url}/send_data", headers=headers, json=body)
     assert answer.status_code == 200, answer.text
     result: dict[str, Any] = answer.json()["result"]
     return result
@@ -214,19 +228,19 @@ def test_the_session_of_a_shop(repository: Repository, data_dir: Path, tmp_path:
     assert "PATH_TO_DATA is missing" in make("train", code=2)
 
     with repository.running() as command:
-        wait(lambda: repository.served() == "1", 120, (repository.folder / "run.log").read_text)
+        wait(lambda: repository.served() == "1", otherwise=repository.said)
         os.killpg(command.pid, signal.SIGINT)  # Ctrl-C
-        command.wait(timeout=60)
-        assert [one for one in psutil.pids() if session(one) == command.pid] == []
-    assert "Traceback" not in (repository.folder / "run.log").read_text()
+        command.wait(timeout=PATIENCE)
+        assert [one for one in psutil.pids() if session(one) == command.pid] == [], repository.said()
+    assert "Traceback" not in repository.said()
 
     assert f"Serving basket (version 1) on {url}" in make("run-prod")
     assert "runs already" in make("run-prod", code=2)
     token = sign_in(url)
     for path in ("/users/me", "/users/me/"):
-        me = httpx.get(url + path, headers={"authorization": f"Bearer {token}"}, timeout=30)
+        me = httpx.get(url + path, headers={"authorization": f"Bearer {token}"})
         assert me.json() == {"username": "ann", "email": "ann@shop.example", "full_name": 'Анна "J."'}
-    assert httpx.post(f"{url}/send_data", json={"product_list": ["85123A"], "n": 7}, timeout=30).status_code == 401
+    assert httpx.post(f"{url}/send_data", json={"product_list": ["85123A"], "n": 7}).status_code == 401
     first = companions(url, token)
     assert first["recommendation"][0][:2] == ["21733", "RED HANGING HEART T-LIGHT HOLDER"]
     assert all(0 < confidence < 1 for _, _, confidence in first["recommendation"])
@@ -240,7 +254,7 @@ def test_the_session_of_a_shop(repository: Repository, data_dir: Path, tmp_path:
     assert repository.served() is None
     make("load_after_parallel_train")
     make("run-prod")
-    wait(lambda: repository.served() == "2", 30)
+    wait(lambda: repository.workers("2") == 2)  # a slow machine may answer with the model of before at first
     assert companions(url, token)["model_version"] == "2"
 
     # A third one beside the running server, which never stops answering.
@@ -250,12 +264,12 @@ def test_the_session_of_a_shop(repository: Repository, data_dir: Path, tmp_path:
         assert "challenger: version 3" in told
         assert repository.served() == "2"
         make("load_after_parallel_train")
-        wait(lambda: shoppers.seen[200, "3"] >= 50, 60, lambda: str(shoppers.seen))
-    assert not shoppers.odd
+        wait(lambda: shoppers.seen[200, "3"] >= 50, otherwise=lambda: str(shoppers.seen))
+    assert shoppers.odd == []
     assert set(shoppers.seen) == {(200, "2"), (200, "3")}
 
     make("del_user", "USER_NAME=ann")
-    assert httpx.get(f"{url}/users/me", headers={"authorization": f"Bearer {token}"}, timeout=30).status_code == 401
+    wait(lambda: httpx.get(f"{url}/users/me", headers={"authorization": f"Bearer {token}"}).status_code == 401)
     assert "is ended" in make("kill")
     assert "no server runs" in make("kill")
     written = (repository.folder / ".vitrina" / "server" / "server.log").read_text()

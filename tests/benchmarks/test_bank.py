@@ -49,7 +49,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_lags_come_close_to_the_oracle_and_win_only_where_there_is_structure() -> None:
     """The scenario's own recipes, on a generated panel and on one without structure."""
     names = (LAGGED, PLAIN, POPULAR)

@@ -15,7 +15,7 @@ from benchmarks.results import store
 
 HUNGRY = """
 import subprocess, sys, time
-child = subprocess.run([sys.executable, "-c", "import time; kept = bytearray(150_000_000); time.sleep(1)"], check=True)
+child = subprocess.run([sys.executable, "-c", "import time; kept = bytearray(150_000_000); time.sleep(2)"], check=True)
 print('{"done": true}')
 """
 

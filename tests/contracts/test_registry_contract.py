@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ports import free_port
 
 from vitrina.errors import ModelFormatError, RegistryError
 from vitrina.registry.file_registry import FileRegistry
@@ -81,9 +81,7 @@ def mlflow_at(uri: str, home: Path, stand_in: Path) -> Place:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, stand_in: Path) -> Iterator[Place]:
     home = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     uri = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += [
@@ -98,10 +96,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, stand_in: Path) -> Iterator
             command, cwd=home, env={**os.environ, **quiet}, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        for _ in range(600):
+        for _ in range(1_000):
             assert process.poll() is None, (home / "log").read_text()
             try:
-                with urllib.request.urlopen(f"{uri}/health", timeout=1):
+                with urllib.request.urlopen(f"{uri}/health", timeout=5):
                     break
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
@@ -110,7 +108,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, stand_in: Path) -> Iterator
         yield mlflow_at(uri, home, stand_in)
     finally:
         os.killpg(process.pid, 15)
-        process.wait(timeout=20)
+        process.wait(timeout=120)
 
 
 @pytest.fixture(params=["files", "embedded", pytest.param("server", marks=pytest.mark.slow)])

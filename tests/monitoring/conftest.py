@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from waiting import wait
 from watched_shop import WatchedShop
 
 
@@ -22,8 +23,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedShop]:
         shop.add_account()
         shop.export()
         shop.serve()
+        shop.asked_since = time.time()
         for _ in range(2):
             shop.ask_a_round()
             shop.scraped()
-        shop.watched_until = time.time()
+        wait(lambda: shop.requests_in_graphite() == shop.bank_requests, pause=0.2)
+        shop.watched_until = shop.scraped(1)
         yield shop

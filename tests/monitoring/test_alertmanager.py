@@ -13,7 +13,7 @@ import pytest
 import yaml
 from alertmanager_server import MISSING, SCRIPT, AlertmanagerServer
 from telegram_server import CHAT_ID, TOKEN, TelegramServer
-from waiting import wait
+from waiting import PATIENCE, wait
 
 RULES = SCRIPT.parents[1] / "prometheus" / "rules"
 DOCS = "https://git.example.org/shop/vitrina/blob/main"
@@ -83,7 +83,7 @@ def test_the_configuration_is_valid_and_tells_nobody_as_it_stands() -> None:
 def test_an_alert_is_told_once_and_again_when_it_is_over(tmp_path: Path, quick: Path, telegram: TelegramServer) -> None:
     with AlertmanagerServer(tmp_path / "server", settings(telegram), quick) as server:
         server.tell(alert("ServiceDown"))
-        wait(lambda: len(telegram.messages) == 1, 30, server.said, pause=0.1)
+        wait(lambda: len(telegram.messages) == 1, otherwise=server.said, pause=0.1)
         assert telegram.messages[0].text.rstrip() == (
             "🔴 <b>The service does not answer</b>\n"
             "ServiceDown. What to do: docs/monitor.md#servicedown\n\n"
@@ -93,7 +93,7 @@ def test_an_alert_is_told_once_and_again_when_it_is_over(tmp_path: Path, quick: 
         assert telegram.messages[0].fields["parse_mode"] == "HTML"
         assert telegram.messages[0].fields.get("disable_notification", "false") == "false"
         server.tell(alert("ServiceDown", over=True))
-        wait(lambda: len(telegram.messages) == 2, 30, server.said, pause=0.1)
+        wait(lambda: len(telegram.messages) == 2, otherwise=server.said, pause=0.1)
         resolved = telegram.messages[1].text
         assert resolved.startswith("Over: <b>The service does not answer</b>\nServiceDown.")
         assert "It began 22.11. 06:30 and was over" in resolved
@@ -108,10 +108,10 @@ def test_what_follows_from_a_stopped_service_is_not_told_beside_it(
             return {message.text.split("\n")[1].partition(". What")[0] for message in telegram.messages}
 
         server.tell(alert("ServiceDown"))
-        wait(lambda: "ServiceDown" in told(), 30, server.said, pause=0.1)
+        wait(lambda: "ServiceDown" in told(), otherwise=server.said, pause=0.1)
         server.tell(alert("ErrorRate", route="/recommendations"), alert("ReplicaDown", instance="a"))
         server.tell(alert("ModelStale", scenario="storefront"), alert("ModelStale", scenario="next_purchase"))
-        wait(lambda: {"ModelStale, next_purchase", "ModelStale, storefront"} < told(), 30, server.said, pause=0.1)
+        wait(lambda: {"ModelStale, next_purchase", "ModelStale, storefront"} < told(), otherwise=server.said, pause=0.1)
         stale = [message for message in telegram.messages if "Stale" in message.text]
         assert {one.fields["disable_notification"] for one in stale} == {"true"}, "a warning makes no sound"
         by_name = {one["labels"]["alertname"]: one["status"]["state"] for one in server.ask("alerts")}
@@ -126,7 +126,7 @@ def test_texts_are_escaped_and_the_runbook_is_a_link_when_the_pages_have_an_addr
     odd["annotations"] = odd["annotations"] | {"description": "<script> & 'quotes'"}
     with AlertmanagerServer(tmp_path / "server", settings(telegram, VITRINA_DOCS_URL=f"{DOCS}/"), quick) as server:
         server.tell(odd)
-        wait(lambda: len(telegram.messages) == 1, 30, server.said, pause=0.1)
+        wait(lambda: len(telegram.messages) == 1, otherwise=server.said, pause=0.1)
     text = telegram.messages[0].text
     assert f'<a href="{DOCS}/docs/monitor.md#swaprefused">docs/monitor.md#swaprefused</a>' in text
     assert "&lt;script&gt; &amp; &#39;quotes&#39;" in text
@@ -136,7 +136,7 @@ def test_the_token_is_in_one_private_file_and_in_no_log(tmp_path: Path, quick: P
     telegram.stop()
     with AlertmanagerServer(tmp_path / "server", settings(telegram), quick) as server:
         server.tell(alert("ServiceDown"))
-        wait(lambda: "/botTOKEN/sendMessage" in server.said(), 20, server.said, pause=0.1)
+        wait(lambda: "/botTOKEN/sendMessage" in server.said(), otherwise=server.said, pause=0.1)
         assert "2 receivers" in check(server.config)
         assert server.config.stat().st_mode & 0o077 == 0
         told = str(server.ask("status"))
@@ -144,7 +144,7 @@ def test_the_token_is_in_one_private_file_and_in_no_log(tmp_path: Path, quick: P
         environment = Path(f"/proc/{server.process.pid}/environ").read_bytes().decode()
         command = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().decode()
         telegram.start()
-        wait(lambda: len(telegram.messages) == 1, 30, server.said, pause=0.1)
+        wait(lambda: len(telegram.messages) == 1, otherwise=server.said, pause=0.1)
     assert TOKEN in server.config.read_text()
     assert TOKEN not in server.said() + told + environment + command
     assert TOKEN.partition(":")[2] not in server.said()
@@ -156,7 +156,7 @@ def test_without_a_token_or_a_chat_nothing_is_sent_and_the_log_says_so(
 ) -> None:
     with AlertmanagerServer(tmp_path / "server", settings(telegram, **{left_out: ""}), quick) as server:
         server.tell(alert("ServiceDown"))
-        wait(lambda: server.ask("alerts/groups") != [], 10)
+        wait(lambda: server.ask("alerts/groups") != [])
         assert "No message is sent" in server.said()
     assert telegram.asked == []
 
@@ -175,6 +175,6 @@ def test_a_setting_that_cannot_be_is_refused_at_the_start(
     tmp_path: Path, telegram: TelegramServer, name: str, value: str, reason: str
 ) -> None:
     server = AlertmanagerServer(tmp_path / "server", settings(telegram, **{name: value}))
-    assert server.run().wait(timeout=20) == 1
+    assert server.run().wait(timeout=PATIENCE) == 1
     assert f"{name} " in server.said()
     assert reason in server.said()

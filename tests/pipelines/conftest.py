@@ -183,7 +183,7 @@ def told(stack: Stack) -> Callable[..., Sent]:
     """Waits for the message about a run, the `nth` one if there are to be several; there are never more."""
 
     def message(run_id: str, nth: int = 1) -> Sent:
-        wait(lambda: len(stack.telegram.of(run_id)) >= nth, 180, lambda: f"no message about {run_id}")
+        wait(lambda: len(stack.telegram.of(run_id)) >= nth, otherwise=lambda: f"no message about {run_id}")
         assert len(stack.telegram.of(run_id)) == nth
         return stack.telegram.of(run_id)[-1]
 

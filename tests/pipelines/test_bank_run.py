@@ -12,7 +12,7 @@ from vitrina.events.synthetic_panels.generator import PanelSpec, generate_panel
 from vitrina.registry.mlflow_registry import MlflowRegistry
 from vitrina.scenarios import scenario
 
-pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 BANK, LOOK = "bank_products", "bank_products_events"
 DECLARED = scenario(BANK)
@@ -77,7 +77,7 @@ def test_a_panel_that_arrives_is_trained_on_and_the_message_speaks_of_the_bank(p
     def by_data() -> list[str]:
         return [one["dag_run_id"] for one in airflow.runs(BANK) if one["run_type"] == "asset_triggered"]
 
-    wait(lambda: len(by_data()) == 1, 60, lambda: str(airflow.runs(BANK)))
+    wait(lambda: len(by_data()) == 1, otherwise=lambda: str(airflow.runs(BANK)))
     (run_id,) = by_data()
     assert airflow.finish(BANK, run_id, 600) == "success"
     assert airflow.result(BANK, run_id, "extract")["fingerprint"] == sent["fingerprint"]

@@ -12,7 +12,7 @@ from vitrina.events.synthetic_baskets.generator import SALES_FILE, BasketSpec, g
 from vitrina.registry.mlflow_registry import MlflowRegistry
 from vitrina.scenarios import scenario
 
-pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 BASKET, LOOK = "basket", "basket_events"
 DECLARED = scenario(BASKET)
@@ -52,7 +52,7 @@ def test_sales_that_arrive_are_trained_on_and_the_message_says_how_good(planted,
     def by_data() -> list[str]:
         return [one["dag_run_id"] for one in airflow.runs(BASKET) if one["run_type"] == "asset_triggered"]
 
-    wait(lambda: len(by_data()) == 1, 60, lambda: str(airflow.runs(BASKET)))
+    wait(lambda: len(by_data()) == 1, otherwise=lambda: str(airflow.runs(BASKET)))
     (run_id,) = by_data()
     assert airflow.finish(BASKET, run_id, 600) == "success"
     assert airflow.result(BASKET, run_id, "extract")["fingerprint"] == sent["fingerprint"]

@@ -15,7 +15,7 @@ from vitrina.registry.mlflow_registry import MlflowRegistry
 from vitrina.scenarios import scenario
 from vitrina.storage.objects import FolderObjects
 
-pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(2400)]
 
 DECLARED = scenario("storefront")
 

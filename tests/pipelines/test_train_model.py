@@ -6,11 +6,11 @@ import json
 
 import psutil
 import pytest
-from waiting import wait
+from waiting import PATIENCE, wait
 
 from vitrina.scenarios import SCENARIOS, scenario
 
-pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 DAY = 1_441_065_600_000  # 2015-09-01
 WITHOUT_DEPENDENCIES = """
@@ -35,7 +35,7 @@ def running(step: str) -> list[psutil.Process]:
 
 
 def started(step: str) -> psutil.Process:
-    wait(lambda: len(running(step)) == 1, 120, lambda: f"{step}: {running(step)}")
+    wait(lambda: len(running(step)) == 1, otherwise=lambda: f"{step}: {running(step)}")
     return running(step)[0]
 
 
@@ -111,7 +111,7 @@ def test_a_failed_run_goes_on_where_it_stopped_once_it_is_cleared(planted, told)
     assert "the registry &lt;is&gt; out of reach &amp; says so" in told(run_id).text
     (planted.orders / "second").unlink()
     airflow.clear("planted", run_id, "second")
-    wait(lambda: airflow.run("planted", run_id)["state"] != "failed", 60, lambda: "still failed")
+    wait(lambda: airflow.run("planted", run_id)["state"] != "failed", otherwise=lambda: "still failed")
     assert airflow.finish("planted", run_id) == "success"
     assert airflow.tries("planted", run_id, "first") == 1
     assert airflow.result("planted", run_id, "second")["same"], "the same end of time as before"
@@ -124,12 +124,12 @@ def test_a_killed_task_runs_again_and_leaves_nobody_behind(planted, whom: str) -
     (planted.orders / "first").write_text("wait")
     run_id = airflow.trigger("planted")
     child = started("first")
-    wait(lambda: "first still waits" in airflow.log("planted", run_id, "first"), 60, lambda: "no line in the log")
+    wait(lambda: "first still waits" in airflow.log("planted", run_id, "first"), otherwise=lambda: "no line in the log")
     victim = child if whom == "child" else child.parent()
     assert victim is not None
     victim.kill()
     (planted.orders / "first").unlink()
-    assert psutil.wait_procs([child], timeout=10)[1] == []
+    assert psutil.wait_procs([child], timeout=PATIENCE)[1] == []
     assert airflow.finish("planted", run_id) == "success"
     assert airflow.tries("planted", run_id, "first") == 2
     assert airflow.result("planted", run_id, "second")["same"]
@@ -141,7 +141,7 @@ def test_marking_a_run_failed_ends_its_process(planted) -> None:
     run_id = airflow.trigger("planted")
     child = started("first")
     airflow.ask("PATCH", f"/dags/planted/dagRuns/{run_id}", json={"state": "failed"})
-    assert psutil.wait_procs([child], timeout=60)[1] == []
+    assert psutil.wait_procs([child], timeout=PATIENCE)[1] == []
 
 
 def test_runs_do_not_overlap(planted) -> None:
@@ -150,7 +150,7 @@ def test_runs_do_not_overlap(planted) -> None:
     one = airflow.trigger("planted")
     started("first")
     two = airflow.trigger("planted")
-    wait(lambda: airflow.run("planted", two)["state"] == "queued", 30, lambda: str(airflow.run("planted", two)))
+    wait(lambda: airflow.run("planted", two)["state"] == "queued", otherwise=lambda: str(airflow.run("planted", two)))
     assert len(running("first")) == 1
     (planted.orders / "first").unlink()
     assert [airflow.finish("planted", run_id) for run_id in (one, two)] == ["success", "success"]
@@ -175,7 +175,7 @@ def test_new_events_start_a_training_and_old_ones_do_not(planted) -> None:
     def by_events() -> list[str]:
         return [one["dag_run_id"] for one in airflow.runs("planted") if one["run_type"] == "asset_triggered"]
 
-    wait(lambda: len(by_events()) == 1, 60, lambda: str(airflow.runs("planted")))
+    wait(lambda: len(by_events()) == 1, otherwise=lambda: str(airflow.runs("planted")))
     assert airflow.finish("planted", by_events()[0]) == "success"
     again = airflow.trigger("planted_events")
     assert airflow.finish("planted_events", again) == "success"

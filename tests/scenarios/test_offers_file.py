@@ -64,7 +64,7 @@ def test_what_a_killed_process_left_is_cleared_by_the_next(out: Path) -> None:
         "with offers_file(Path(sys.argv[1]), ('user', 'item')) as write:\n"
         "    write([(1, 'a')])\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program, str(out)], check=False, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", program, str(out)], check=False, timeout=300)
     assert ended.returncode == -signal.SIGKILL and not out.exists() and len(list(out.parent.iterdir())) == 1
     with offers_file(out, HEADER) as write:
         write([(2, "b")])

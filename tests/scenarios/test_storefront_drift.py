@@ -30,7 +30,7 @@ START = 1_430_611_200_000
 END = START + WEEKS * WEEK
 FOLLOWS = {"score", "popularity"}  # what the ranker makes of planted features
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ class AirflowApi:
 
     def unpause(self, dag: str) -> None:
         """Waits until the DAG is known and lets it run."""
-        wait(lambda: self._knows(dag), 120, lambda: f"{dag} is not there\n{self.said()}")
+        wait(lambda: self._knows(dag), otherwise=lambda: f"{dag} is not there\n{self.said()}")
         self.ask("PATCH", f"/dags/{dag}", json={"is_paused": False})
 
     def pause(self, dag: str) -> None:
@@ -60,7 +60,7 @@ class AirflowApi:
         ]
         return found
 
-    def finish(self, dag: str, run_id: str, seconds: float = 180) -> str:
+    def finish(self, dag: str, run_id: str, seconds: float = 400) -> str:
         """Waits for the run's end; gives its state."""
         wait(
             lambda: self.run(dag, run_id)["state"] in ENDED,

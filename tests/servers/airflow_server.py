@@ -9,7 +9,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import httpx
 from airflow_api import AirflowApi
+from ports import free_port
 from waiting import wait
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,8 +45,7 @@ class Airflow(AirflowApi):
 
     def __init__(self, folder: Path, *, database: str, dags: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         super().__init__(f"http://127.0.0.1:{self.port}", user=USER, password=PASSWORD)
         self._bin = airflow_environment() / "bin"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "VITRINA"))}
@@ -70,7 +69,7 @@ class Airflow(AirflowApi):
                     stderr=log,
                     start_new_session=True,
                 )
-        wait(self._healthy, 120, self.said)
+        wait(self._healthy, 300, self.said)
 
     def stop(self) -> None:
         """Ends every part and whatever it started."""
@@ -96,7 +95,7 @@ class Airflow(AirflowApi):
     def _printed(self, *command: str, without: Collection[str] = ()) -> str:
         environment = {name: value for name, value in self._environment.items() if name not in without}
         done = subprocess.run(
-            command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=180, check=False
+            command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=400, check=False
         )
         assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
         return done.stdout
@@ -109,8 +108,8 @@ class Airflow(AirflowApi):
         for part, process in self._parts.items():
             assert process.poll() is None, f"{part} ended: {self.said()}"
         try:
-            health = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
-        except httpx.TransportError:
+            health = httpx.get(f"{self.url}/api/v2/monitor/health").json()
+        except (httpx.TransportError, ValueError):
             return False
         return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
 

@@ -75,7 +75,7 @@ class Stack:
 
     def up(self, *arguments: str) -> None:
         """As `make up`, but with the images that are there."""
-        self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300", *arguments)
+        self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", "900", *arguments, seconds=1000)
 
     def down(self) -> None:
         """Ends it, and removes what it kept."""
@@ -103,7 +103,7 @@ class Stack:
         return f"http://127.0.0.1:{self.settings[port]}"
 
     def recommend(self, client: httpx.Client, user: int = 1, k: int = 5) -> httpx.Response:
-        return client.post(f"{self.url('VITRINA_PORT')}/recommendations?user_id={user}&k={k}", timeout=30)
+        return client.post(f"{self.url('VITRINA_PORT')}/recommendations?user_id={user}&k={k}", timeout=120)
 
     @cached_property
     def airflow(self) -> AirflowApi:
@@ -136,7 +136,7 @@ class Stack:
         """The champion's version, as MLflow says."""
         query = {"name": model, "alias": "champion"}
         address = f"{self.url('MLFLOW_PORT')}/api/2.0/mlflow/registered-models/alias"
-        answer = httpx.get(address, params=query, timeout=30)
+        answer = httpx.get(address, params=query)
         return str(answer.json()["model_version"]["version"]) if answer.is_success else None
 
     def prometheus(self, query: str) -> list[dict[str, Any]]:
@@ -146,7 +146,7 @@ class Stack:
 
     def prometheus_api(self, what: str, **parameters: str) -> Any:
         """A part of Prometheus' API, as JSON."""
-        answer = httpx.get(f"{self.url('PROMETHEUS_PORT')}/api/v1/{what}", params=parameters, timeout=30)
+        answer = httpx.get(f"{self.url('PROMETHEUS_PORT')}/api/v1/{what}", params=parameters)
         return answer.json()["data"]
 
     def graphite(self, target: str, begin: str) -> dict[str, list[tuple[float, int]]]:
@@ -190,7 +190,7 @@ class Stack:
             yield seen
         finally:
             stop.set()
-            thread.join(60)
+            thread.join(180)
 
     def _why(self, scenario: str, run: str, states: dict[str, str | None]) -> str:
         failed = [task for task, state in states.items() if state == "failed"]

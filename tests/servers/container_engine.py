@@ -122,7 +122,7 @@ class Engine:
         if self.private:
             self._tool("fwd", str(port))
 
-    def run(self, command: list[str], seconds: float = 1200, **environment: str) -> str:
+    def run(self, command: list[str], seconds: float = 2400, **environment: str) -> str:
         """Runs a command at the root of the repository; its output, which is in the error when it fails."""
         done = subprocess.run(
             command,

@@ -135,7 +135,7 @@ class GraphiteServer:
             self._marks += 1
             self.send([(f"settled.{self._marks}", 1.0, 1_438_560_000)])
             file = self.folder / "whisper" / "settled" / f"{self._marks}.wsp"
-            wait(file.is_file, 20, lambda: "carbon writes nothing", pause=0.05)
+            wait(file.is_file, otherwise=lambda: "carbon writes nothing", pause=0.05)
         self._stop("carbon")
 
     def start_web(self) -> None:
@@ -158,9 +158,9 @@ class GraphiteServer:
 
     def _answer(self, url: str) -> bytes:
         """graphite-web answers 500 while carbon is creating the file of a new series: that is asked again."""
-        for _ in range(20):
+        for _ in range(100):
             try:
-                with urllib.request.urlopen(url, timeout=30) as answer:
+                with urllib.request.urlopen(url, timeout=60) as answer:
                     return bytes(answer.read())
             except urllib.error.HTTPError as error:
                 error.close()
@@ -171,7 +171,7 @@ class GraphiteServer:
 
     def send(self, points: Iterable[tuple[str, float, int]]) -> None:
         """Hands (name, value, seconds) to carbon over a connection of its own."""
-        with socket.create_connection(("127.0.0.1", self.carbon), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.carbon), timeout=60) as connection:
             connection.sendall("".join(f"{name} {value!r} {ts}\n" for name, value, ts in points).encode())
 
     def close(self) -> None:
@@ -197,7 +197,7 @@ class GraphiteServer:
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", port)) == 0
 
-        wait(listening, 60, lambda: f"{name} does not listen:\n{log.read_text()}", pause=0.1)
+        wait(listening, otherwise=lambda: f"{name} does not listen:\n{log.read_text()}", pause=0.1)
 
     def _stop(self, name: str) -> None:
         process = self._processes.pop(name)

@@ -52,13 +52,13 @@ class OtlpServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def named(self, name: str, count: int = 1, seconds: float = 15) -> list[Received]:
+    def named(self, name: str, count: int = 1) -> list[Received]:
         """The spans of that name, once there are so many."""
 
         def found() -> list[Received]:
             return [one for one in self.spans if one.name == name]
 
-        wait(lambda: len(found()) >= count, seconds, lambda: f"{name}: {[one.name for one in self.spans]}", pause=0.05)
+        wait(lambda: len(found()) >= count, otherwise=lambda: f"{name}: {[one.name for one in self.spans]}", pause=0.05)
         assert len(found()) == count
         return found()
 

@@ -67,11 +67,11 @@ class PostgresServer:
         if not self._durable:
             settings |= {"fsync": "off", "full_page_writes": "off"}
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-        self._run("pg_ctl", "start", "-w", "-s", "-o", options, "-l", str(self.folder / "data" / "log"))
+        self._run("pg_ctl", "start", "-w", "-t", "150", "-s", "-o", options, "-l", str(self.folder / "data" / "log"))
 
     def stop(self, *, crash: bool = False) -> None:
         """Stops the server and cuts its connections; `crash` leaves it no time to put anything in order."""
-        self._run("pg_ctl", "stop", "-w", "-s", "-m", "immediate" if crash else "fast")
+        self._run("pg_ctl", "stop", "-w", "-t", "150", "-s", "-m", "immediate" if crash else "fast")
 
     def close(self) -> None:
         """Stops the server, if it runs, and removes its folder."""
@@ -109,7 +109,7 @@ class PostgresServer:
         log = self.folder / "programs.log"
         with log.open("a+") as told:  # a pipe would stay open in the server that pg_ctl leaves behind
             done = subprocess.run(
-                command, stdout=told, stderr=told, check=False, timeout=60, user=self._user, cwd=self.folder
+                command, stdout=told, stderr=told, check=False, timeout=180, user=self._user, cwd=self.folder
             )
         if done.returncode:
             said = [path.read_text() for path in (log, self.folder / "data" / "log") if path.exists()]

@@ -74,10 +74,16 @@ class PrometheusServer(WebProcess):
         """The pending and firing alerts, as Prometheus' API tells them."""
         return list(self._ask("alerts")["alerts"])
 
-    def until(self, expression: str, seconds: float = 30) -> list[Series]:
+    def until(self, expression: str) -> list[Series]:
         """Waits until an expression has an answer, and returns it."""
-        wait(lambda: bool(self.query(expression)), seconds, lambda: f"no data for {expression}", pause=0.2)
-        return self.query(expression)
+        found: list[Series] = []
+
+        def answered() -> bool:
+            found[:] = self.query(expression)
+            return found != []
+
+        wait(answered, otherwise=lambda: f"no data for {expression}", pause=0.2)
+        return found
 
     def backfill(self, openmetrics: str) -> None:
         """Gives the stopped server old samples: OpenMetrics text, timestamps in seconds, ending in `# EOF`."""
@@ -106,7 +112,7 @@ class PrometheusServer(WebProcess):
         return config
 
     def _ask(self, what: str, **parameters: Any) -> Any:
-        answer = httpx.get(f"{self.url}/api/v1/{what}", params=parameters, timeout=30)
+        answer = httpx.get(f"{self.url}/api/v1/{what}", params=parameters)
         told = answer.json()
         assert told["status"] == "success", f"{parameters}: {told['error']}"
         return told["data"]

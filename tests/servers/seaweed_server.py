@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ports import free_port
+from waiting import PATIENCE
 
 
 @dataclass
@@ -78,11 +79,12 @@ class S3Server:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeError(f"SeaweedFS did not start; see {self.folder / 'weed.log'}")
+                said = (self.folder / "weed.log").read_text(errors="replace")
+                raise RuntimeError(f"SeaweedFS did not start:\n{said[-3000:]}")
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -105,7 +107,7 @@ class S3Server:
             aws_secret_access_key=self.secret_key,
             region_name=self.region,
             config=Config(
-                s3={"addressing_style": "path"}, connect_timeout=2, read_timeout=10, retries={"mode": "standard"}
+                s3={"addressing_style": "path"}, connect_timeout=10, read_timeout=60, retries={"mode": "standard"}
             ),
         )
 

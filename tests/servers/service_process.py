@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 from ports import free_port
-from waiting import wait
+from waiting import PATIENCE, wait
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,7 +39,7 @@ def service_process(command: list[str], log: Path, port: int, **given: str) -> I
         yield psutil.Process(child.pid), url
     finally:
         child.terminate()
-        child.wait(timeout=60)
+        child.wait(timeout=PATIENCE)
 
 
 def _ready(url: str) -> bool:

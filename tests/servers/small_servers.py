@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 from ports import free_port
-from waiting import wait
+from waiting import PATIENCE, wait
 
 from vitrina.verbs.background import Background, Server
 
@@ -33,7 +33,7 @@ server = http.server.HTTPServer(("127.0.0.1", port), Answer)
 worker = os.fork()
 if worker == 0:
     server.socket.close()
-    time.sleep(60)
+    time.sleep(600)
     os._exit(0)
 def end(number, frame):
     os.kill(worker, signal.SIGTERM)
@@ -64,7 +64,7 @@ class Folder(Background):
 
     def ready(self, how: str = "") -> Started:
         server, child = self.begin(how=how)
-        assert self.wait(server, child, 20) == {"models": {"toy": "1"}}
+        assert self.wait(server, child, PATIENCE) == {"models": {"toy": "1"}}
         return server, child
 
     def clear(self) -> None:
@@ -72,7 +72,7 @@ class Folder(Background):
             for one in psutil.pids():
                 if session(one) == child.pid:
                     os.kill(one, signal.SIGKILL)
-            child.wait(timeout=10)
+            child.wait(timeout=PATIENCE)
 
 
 def session(pid: int) -> int:
@@ -91,7 +91,7 @@ def kill(server: Server) -> None:
     """The end that no server hears of."""
     for pid in members(server):
         os.kill(pid, signal.SIGKILL)
-    wait(lambda: members(server) == [], 10, pause=0.05)
+    wait(lambda: members(server) == [], pause=0.05)
 
 
 def alive(pid: int) -> bool:

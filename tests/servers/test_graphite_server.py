@@ -27,12 +27,12 @@ def test_old_days_come_back_exactly_and_outlive_carbon(graphite: GraphiteServer)
         return graphite.render("vitrina.storefront.day.*", BEGIN - 1, BEGIN + 40 * DAY)
 
     expected = dict.fromkeys(names, sent)
-    wait(lambda: told() == expected, 20, lambda: f"{len(told())} series", pause=0.1)
+    wait(lambda: told() == expected, otherwise=lambda: f"{len(told())} series", pause=0.1)
     graphite.stop_carbon()
     assert told() == expected
     graphite.start_carbon()
     graphite.send([(names[0], 7.5, BEGIN)])
-    wait(lambda: told()[names[0]][0] == (BEGIN, 7.5), 20, pause=0.1)
+    wait(lambda: told()[names[0]][0] == (BEGIN, 7.5), pause=0.1)
     assert told()[names[0]][1:] == sent[1:]
 
 
@@ -40,7 +40,7 @@ def test_the_stacks_schemas_are_the_ones_in_use(graphite: GraphiteServer) -> Non
     names = ("vitrina.basket.day.carts", "bank-rs.system.cpu_load", "response_time", "target.ind_1m_debit_account")
     graphite.send((name, 1.0, BEGIN) for name in names)
     files = [graphite.folder / "whisper" / f"{name.replace('.', '/')}.wsp" for name in names]
-    wait(lambda: all(path.is_file() for path in files), 20, pause=0.1)
+    wait(lambda: all(path.is_file() for path in files), pause=0.1)
     header, archive, point = 16, 12, 12
     years = 20 * 365 * point
     fine = (7 * 8_640 + 60 * 1_440 + 2 * 365 * 144) * point

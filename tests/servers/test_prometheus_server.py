@@ -52,7 +52,7 @@ def test_it_keeps_what_was_before_it(prometheus: PrometheusServer) -> None:
 
 
 def test_it_evaluates_rules(prometheus: PrometheusServer) -> None:
-    wait(lambda: [alert["labels"]["alertname"] for alert in prometheus.alerts()] == ["TooMany"], 20)
+    wait(lambda: [alert["labels"]["alertname"] for alert in prometheus.alerts()] == ["TooMany"])
 
 
 def test_a_wrong_question_and_a_wrong_rule_say_what_is_wrong(prometheus: PrometheusServer, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -23,7 +24,7 @@ from mimic_load import mimic_load
 from ports import free_port
 from prometheus_server import PrometheusServer
 from small_recipe import put_small_recipe
-from waiting import wait
+from waiting import PATIENCE, wait
 
 from vitrina.events.panels.columns import PRODUCTS
 from vitrina.storage.objects import FolderObjects
@@ -44,6 +45,15 @@ LOG_END = 1_772_409_600  # 2026-03-02, a Monday
 VITRINA = str(Path(sys.executable).with_name("vitrina"))
 COLUMNS = {product.russian: product.column for product in PRODUCTS}
 RULES = Path(__file__).resolve().parents[2] / "monitoring" / "prometheus" / "rules"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What Prometheus knows at a moment: how often it has reached each job, and which of them when it looked last."""
+
+    at: float
+    looks: dict[str, float]
+    up: list[str]
 
 
 @dataclass
@@ -75,7 +85,7 @@ class WatchedShop:
         self.log = self.folder / "events"
         self._stack = ExitStack()
         self._runs = 0
-        self.watched_until = 0.0
+        self.asked_since = self.watched_until = 0.0
         self.bank_requests = 0
         self.predicted: Counter[str] = Counter()
         self.server: subprocess.Popen[bytes] | None = None
@@ -150,7 +160,7 @@ class WatchedShop:
         """Adds the account that asks for companions."""
         command = [VITRINA, "users", "add", NAME, "--home", str(self.home)]
         env = {**os.environ, "VITRINA_USER_PASSWORD": PASSWORD}
-        subprocess.run(command, check=True, timeout=60, env=env, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, timeout=180, env=env, stdout=subprocess.DEVNULL)
 
     def _recorded(self) -> tuple[str, str]:
         """The option without which the state database does not hear of a run."""
@@ -174,7 +184,7 @@ class WatchedShop:
             *("metrics", "--port", str(self.exporter_port), "--home", str(self.home)),
             *("--disk", f"home={self.home}", "--graphite", f"127.0.0.1:{self.graphite.carbon}"),
         )
-        self.prometheus.until("vitrina_state_up == 1", 120)
+        self.prometheus.until("vitrina_state_up == 1")
 
     def serve(self) -> None:
         """Starts the service and waits until Prometheus has seen every worker serve a model of each scenario."""
@@ -190,7 +200,7 @@ class WatchedShop:
             every = f"sum by (scenario) (vitrina_model_info) == {self.workers}"
             return len(self.prometheus.query(every)) == 3
 
-        wait(serving, 240, (self.folder / "serve.log").read_text, pause=0.2)
+        wait(serving, 400, (self.folder / "serve.log").read_text, pause=0.2)
 
     def ask(self, client: httpx.Client, user: int | str, k: int = 10, **body: Any) -> httpx.Response:
         """One request for recommendations."""
@@ -198,7 +208,7 @@ class WatchedShop:
 
     def ask_a_round(self) -> None:
         """One round of requests: known and unknown visitors, sessions, similar items, wrong ones."""
-        with httpx.Client(base_url=self.url, timeout=30) as client:
+        with httpx.Client(base_url=self.url) as client:
             items = self.ask(client, -1).json()["recs"]
             answers = [self.ask(client, user, k=5) for user in self.visitors[:KNOWN]]
             answers += [self.ask(client, -2 - n) for n in range(STRANGERS - 1)]
@@ -250,12 +260,30 @@ class WatchedShop:
         if path != "/predict_proba":
             self.predicted.update(COLUMNS[name] for name, value in answer.json().items() if value)
 
-    def scraped(self, scrapes: int = 3) -> None:
-        """Waits until Prometheus has looked again a few times at both."""
-        for job in ("app", "pipeline"):
-            up = f'count_over_time(up{{job="{job}"}}[1h])'
-            before = self.prometheus.until(up)[0].value
-            wait(lambda up=up, before=before: self.prometheus.query(up)[0].value >= before + scrapes, 30, pause=0.2)
+    def scraped(self, scrapes: int = 3) -> float:
+        """Waits until Prometheus has looked again a few times at both, and has seen both when it looked last; the
+        moment of which that is true. A busy machine may be too late for some of its looks."""
+        seen = self._seen()
+        since = self._seen()
+
+        def again() -> bool:
+            nonlocal seen
+            seen = self._seen()
+            return len(seen.up) == 2 and all(seen.looks[job] >= since.looks.get(job, 0) + scrapes for job in seen.up)
+
+        wait(again, otherwise=lambda: f"{since}, then {seen}", pause=0.2)
+        return seen.at
+
+    def requests_in_graphite(self) -> float:
+        """How many requests of the bank's clients it has been told of."""
+        points = self.graphite.render("bank-rs.requests", int(self.asked_since), int(time.time()) + 2)
+        return max((value for found in points.values() for _, value in found), default=0.0)
+
+    def _seen(self) -> Seen:
+        at = time.time()
+        looks, up = (self.prometheus.query(text, at) for text in ("sum_over_time(up[1h])", "up == 1"))
+        by_job = {one.labels["job"]: one.value for one in looks}
+        return Seen(at, by_job, sorted(one.labels["job"] for one in up))
 
     def _start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         log = self.folder / f"{arguments[0]}.log"
@@ -266,7 +294,7 @@ class WatchedShop:
 
         def stop() -> None:
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE)
 
         self._stack.callback(stop)
         return process

@@ -11,7 +11,7 @@ from typing import Self
 
 import httpx
 from ports import free_port
-from waiting import wait
+from waiting import PATIENCE, wait
 
 
 @dataclass
@@ -48,7 +48,7 @@ class WebProcess(ABC):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process = self.run()
         try:
-            wait(self._ready, 30, self.said, pause=0.1)
+            wait(self._ready, otherwise=self.said, pause=0.1)
         except BaseException:
             self.stop()
             raise
@@ -57,7 +57,7 @@ class WebProcess(ABC):
         """Ends the process; its data stays in the folder."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=PATIENCE)
             self.process = None
 
     @property
@@ -72,6 +72,6 @@ class WebProcess(ABC):
         assert self.process is not None
         assert self.process.poll() is None, self.said()
         try:
-            return httpx.get(f"{self.url}/-/ready", timeout=2).status_code == 200
+            return httpx.get(f"{self.url}/-/ready", timeout=10).status_code == 200
         except httpx.TransportError:
             return False

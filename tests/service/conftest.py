@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from loaded import module_at
+from waiting import PATIENCE, wait
 
 from app.main import create_app
 from app.settings import Settings
@@ -56,11 +56,8 @@ class Running:
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])
 
-    def until(self, true: Callable[[], bool], seconds: float = 10) -> None:
-        deadline = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.01)
+    def until(self, true: Callable[[], bool]) -> None:
+        wait(true, pause=0.01)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +65,8 @@ def serve(toy: ModuleType) -> Callable[..., Any]:
     """A context manager that serves a fresh world: `with serve(folder, champion=..., **settings) as running`.
 
     `champion`: the storefront has one; `bank`: so has the bank, with one probability for all products; `basket`: so
-    has the basket. `keep_alive`: for how many seconds a connection may be idle.
+    has the basket. `keep_alive`: for how many seconds a connection may be idle. No answer is slow unless
+    `slow_seconds` is given: a line about one would depend on the machine.
     """
 
     @contextmanager
@@ -92,7 +90,7 @@ def serve(toy: ModuleType) -> Callable[..., Any]:
             registry.publish("1", toy.write_toy(home / "made" / "1", items=ids))
             toy.write_toy_lists(toy.FolderObjects(home / "objects"), "storefront/lists", "a", items=ids, users=ids)
         app = create_app(
-            Settings(home=home, poll_seconds=0.05, **settings),
+            Settings(home=home, **{"poll_seconds": 0.05, "slow_seconds": 600, **settings}),
             **toy.wired(registry, bank_products=bank_registry, basket=basket_registry),
             clock=lambda: toy.NOW,
         )
@@ -102,11 +100,8 @@ def serve(toy: ModuleType) -> Callable[..., Any]:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, name="uvicorn", daemon=True)
         thread.start()
-        deadline = time.monotonic() + 30
-        while not server.started:
-            assert time.monotonic() < deadline
-            assert thread.is_alive()
-            time.sleep(0.01)
+        wait(lambda: server.started or not thread.is_alive(), pause=0.01)
+        assert server.started
         url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         try:
             with httpx.Client(base_url=url) as client:
@@ -121,7 +116,7 @@ def serve(toy: ModuleType) -> Callable[..., Any]:
                 )
         finally:
             server.should_exit = True
-            thread.join(timeout=30)
+            thread.join(timeout=PATIENCE)
 
     return start
 

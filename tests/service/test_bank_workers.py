@@ -56,8 +56,8 @@ def test_no_request_fails_while_every_worker_swaps(toy: Any, tmp_path: Path) -> 
             for number in (2, 3, 4):
                 publish(number)
                 served = f'vitrina_model_info{{scenario="bank_products",version="{number}"}} 2.0'
-                wait(lambda served=served: served in httpx.get(f"{url}/metrics").text, 30, pause=0.05)
-                wait(lambda number=number: seen[200, number / 10] > 0, 30, pause=0.05)
+                wait(lambda served=served: served in httpx.get(f"{url}/metrics").text, pause=0.05)
+                wait(lambda number=number: seen[200, number / 10] > 0, pause=0.05)
         finally:
             done.set()
             for thread in threads:

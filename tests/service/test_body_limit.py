@@ -38,7 +38,7 @@ def test_exactly_the_limit_passes(client) -> None:
 
 
 def test_who_asks_first_is_refused_before_sending(running) -> None:
-    with socket.create_connection(("127.0.0.1", int(running.url.rsplit(":", 1)[1])), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", int(running.url.rsplit(":", 1)[1])), timeout=60) as connection:
         head = [
             "POST /recommendations?user_id=1 HTTP/1.1",
             "host: x",

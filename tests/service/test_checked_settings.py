@@ -130,4 +130,6 @@ def test_it_is_json_where_log_lines_are(tmp_path: Path) -> None:
 
 def started(workers: str, given: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "app", "--port", "1", "--workers", workers]
-    return subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, env={**os.environ, **given}, capture_output=True, text=True, timeout=300, check=False
+    )

@@ -6,7 +6,6 @@ import json
 import logging
 import re
 import signal
-import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
-from waiting import wait
+from ports import free_port
+from waiting import PATIENCE, wait
 
 from app.logs import RequestIds, RequestLog
 
@@ -129,7 +129,7 @@ def test_a_refusal_is_written_with_its_reason_and_without_the_query(client, capl
         client.post("/recommendations?user_id=visitor-of-mine")
         return bool(lines(caplog))  # written after the answer has left, and held back after many refusals
 
-    wait(refused_and_written, 10, pause=0.2)
+    wait(refused_and_written, pause=0.2)
     line = lines(caplog)[0]
     assert line["level"] == "WARNING"
     assert line["message"] == "POST /recommendations 422"
@@ -152,7 +152,7 @@ def test_slow_answers_are_written(serve, tmp_path, caplog) -> None:
         running.client.post("/recommendations?user_id=1")
     (line,) = lines(caplog)
     assert (line["level"], line["slow"], line["status"]) == ("WARNING", True, 200)
-    assert 0 < line["seconds"] < 5
+    assert 0 < line["seconds"] < 60
 
 
 def test_refused_and_slow_ones_are_bounded_and_failed_ones_are_not(caplog) -> None:
@@ -180,8 +180,7 @@ def test_refused_and_slow_ones_are_bounded_and_failed_ones_are_not(caplog) -> No
 @pytest.mark.parametrize("workers", [1, 2])
 def test_all_that_a_started_service_says_is_json_without_secrets(tmp_path: Path, workers: int) -> None:
     """From its start to its end, with a registry that cannot be reached and an admin who mistypes."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     start = "from vitrina.cli import main; main()"
     command = [sys.executable, "-c", start, "serve", "--port", str(port), "--workers", str(workers)]
     environment = {**PLANTED, "VITRINA_LOG_FORMAT": "json", "VITRINA_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
@@ -190,13 +189,13 @@ def test_all_that_a_started_service_says_is_json_without_secrets(tmp_path: Path,
         service = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         url = f"http://127.0.0.1:{port}"
-        wait(lambda: answers(url), 60, written.read_text, pause=0.1)
+        wait(lambda: answers(url), otherwise=written.read_text, pause=0.1)
         wrong = {"authorization": "Bearer planted-wrong-token", "x-request-id": "q1"}
         assert httpx.get(f"{url}/models", headers=wrong).status_code == 401
         assert httpx.get(f"{url}/readyz", headers={"x-request-id": "q2"}).status_code == 503
     finally:
         service.send_signal(signal.SIGTERM)
-        assert service.wait(60) in (0, -signal.SIGTERM)
+        assert service.wait(PATIENCE) in (0, -signal.SIGTERM), written.read_text()
     said = [json.loads(line) for line in written.read_text().splitlines()]
     assert all({"time", "level", "logger", "message"} <= one.keys() for one in said)
     by_id = {one["request_id"]: one for one in said if "request_id" in one}

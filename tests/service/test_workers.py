@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from loaded import module_at
 from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
 from service_process import service_process, vitrina_serve
-from waiting import wait
+from waiting import PATIENCE, wait
 
 from vitrina.recommend.model_folder import describe, pack
 from vitrina.registry.file_registry import FileRegistry
@@ -39,8 +38,13 @@ def make(settings):
     registry = toy.MemoryRegistry()
     registry.publish("1", settings.home / "made")
     app = create_app(settings, **toy.wired(registry), clock=lambda: toy.NOW)
-    app.add_api_route("/slow", lambda: time.sleep(1.5) or "done")
+    app.add_api_route("/slow", slow)
     return app
+
+def slow():
+    Path({home!r}, "begun").touch()
+    time.sleep(1.5)
+    return "done"
 
 from pathlib import Path
 from app.server import run
@@ -90,7 +94,11 @@ def test_counts_are_exact_and_no_gauge_is_stale_after_a_worker_was_killed(tmp_pa
         seen.append(values(url))
         return seen[-1]
 
+    asked = 0
+
     def ask(times: int) -> None:
+        nonlocal asked
+        asked += times
         for turn in range(times):  # a new connection each time, so that both workers get some
             answer = httpx.post(f"{url}/recommendations?user_id=1&k={(1, 10)[turn % 2]}")
             assert (answer.status_code, answer.json()["source"]) == (200, "popular")
@@ -99,8 +107,11 @@ def test_counts_are_exact_and_no_gauge_is_stale_after_a_worker_was_killed(tmp_pa
         wait(lambda: look()["vitrina_model_info", "1"] == 2)
         first = {worker.pid for worker in master.children()}
         ask(120)
-        wait(lambda: sum(answered(folder)) >= 120)  # a request is counted when its answer is out
+        wait(lambda: sum(answered(folder)) >= asked)  # a request is counted when its answer is out
+        while min(answered(folder)) == 0 and asked < 2_000:
+            ask(20)
         assert min(answered(folder)) > 0, "one worker had nothing to lose"
+        wait(lambda: sum(answered(folder)) >= asked)
         killed = psutil.Process(min(first))
         memory = look()["vitrina_process_resident_memory_bytes",]
         killed.kill()
@@ -111,7 +122,7 @@ def test_counts_are_exact_and_no_gauge_is_stale_after_a_worker_was_killed(tmp_pa
         wait(lambda: look()["vitrina_workers",] == 2 and look()["vitrina_model_info", "1"] == 2)
         assert len({worker.pid for worker in master.children()} - first) == 1
         ask(80)
-        wait(lambda: sum(answered(folder)) >= 200)
+        wait(lambda: sum(answered(folder)) >= asked)
         after = look()
     told = {
         "by status": after["vitrina_http_requests_total", "/recommendations", "200"],
@@ -123,8 +134,8 @@ def test_counts_are_exact_and_no_gauge_is_stale_after_a_worker_was_killed(tmp_pa
         "asked for one": after["vitrina_requested_items_bucket", "1.0"] * 2,
         "items": after["vitrina_recommended_items_total", "popular"] / 5.5,
     }
-    assert told == dict.fromkeys(told, 200)
-    assert after["vitrina_requested_items_sum",] == 1100
+    assert told == dict.fromkeys(told, asked)
+    assert after["vitrina_requested_items_sum",] == 5.5 * asked
     assert after["vitrina_registry_up",] == 1
     assert 0.8 * memory < after["vitrina_process_resident_memory_bytes",] < 1.2 * memory
     spent = [one["vitrina_process_cpu_seconds_total",] for one in seen]
@@ -145,11 +156,11 @@ def test_requests_under_way_are_finished_and_nothing_stays(toy, tmp_path: Path, 
     answers: list[int] = []
     with started(toy, tmp_path, workers) as (master, url):
         family = [master, *master.children(recursive=True)]
-        asking = threading.Thread(target=lambda: answers.append(httpx.get(f"{url}/slow", timeout=30).status_code))
+        asking = threading.Thread(target=lambda: answers.append(httpx.get(f"{url}/slow").status_code))
         asking.start()
-        time.sleep(0.5)
+        wait((tmp_path / "begun").exists, pause=0.02)
         master.send_signal(number)
-        asking.join(timeout=30)
-        _, alive = psutil.wait_procs(family, timeout=30)
-    assert answers == [200]
+        asking.join(timeout=PATIENCE)
+        _, alive = psutil.wait_procs(family, timeout=PATIENCE)
+    assert answers == [200], (tmp_path / "log.txt").read_text()
     assert not alive

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from waiting import wait
 
 from vitrina.events.panels.columns import PRODUCTS
 from vitrina.serving.copies import Copies
@@ -152,9 +152,7 @@ def test_what_nobody_expected_at_the_start_ends_neither_the_start_nor_the_watchi
     bank.registry.champion = odd
     watcher = bank.watcher()
     watcher.start()
-    deadline = time.monotonic() + 5
-    while bank.served.state is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait(lambda: bank.served.state is not None, pause=0.01)
     watcher.stop()
     assert bank.served.state.version == "1"
     assert bank.swaps("failed", "watcher") == 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import numpy as np
 import pytest
+from waiting import wait
 
 from vitrina.events.ids import IdMap
 from vitrina.serving.served import Served
@@ -161,9 +161,7 @@ def test_the_thread_follows_and_ends(stage) -> None:
     watcher = stage.watcher()
     watcher.start()
     stage.registry.publish("2", toy(stage).write_toy(stage.root / "made" / "2"))
-    deadline = time.monotonic() + 5
-    while stage.served.state.version != "2" and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait(lambda: stage.served.state.version == "2", pause=0.01)
     watcher.stop()
     assert stage.served.state.version == "2"
     assert "vitrina-watcher-shop" not in {thread.name for thread in threading.enumerate()}

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from waiting import wait
 
 from vitrina.errors import ConfigError, DataError, StoreError
 from vitrina.storage.s3_bucket import S3Access
@@ -137,7 +138,7 @@ def test_a_large_file_goes_in_parts(s3, tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_restart_of_the_server_is_survived(s3_alone, tmp_path: Path) -> None:
     bucket = s3_alone.bucket()
     source = filled(tmp_path / "in", 40, 500_000)
-    objects = S3Objects(access_to(s3_alone), bucket, cache=tmp_path / "writer")
+    objects = S3Objects(access_to(s3_alone, attempts=20), bucket, cache=tmp_path / "writer")
     failed: list[BaseException] = []
 
     def send() -> None:
@@ -148,13 +149,12 @@ def test_a_restart_of_the_server_is_survived(s3_alone, tmp_path: Path) -> None:
 
     sending = threading.Thread(target=send)
     sending.start()
-    while len(blobs(s3_alone, bucket)) < 5:
-        time.sleep(0.01)
+    wait(lambda: len(blobs(s3_alone, bucket)) >= 5 or failed != [], pause=0.01)
     s3_alone.stop()
     time.sleep(1)
     s3_alone.start()
     sending.join()
-    assert not failed
+    assert failed == []
     assert content(S3Objects(access_to(s3_alone), bucket, cache=tmp_path / "reader").local("data")) == content(source)
 
 

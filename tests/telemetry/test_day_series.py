@@ -59,13 +59,13 @@ def test_every_day_is_told_exactly_and_sending_again_changes_nothing(graphite: G
         found = graphite.render("vitrina.storefront.day.*", BEGIN - 1, BEGIN + 30 * DAY)
         return {name.removeprefix("vitrina.storefront.day."): points for name, points in found.items()}
 
-    wait(lambda: told() == expected, 20, lambda: str(told()), pause=0.1)
+    wait(lambda: told() == expected, otherwise=lambda: str(told()), pause=0.1)
     for now in (3_600, 7_200):
         assert series.forward("storefront", days, now=now) == 20
-    wait(lambda: sender.sent == 60, 20, pause=0.1)
+    wait(lambda: sender.sent == 60, pause=0.1)
     assert series.forward("storefront", [*days, day(4, views=1)], now=7_201) == 27
     sender.close(10)
-    wait(lambda: told()["views"][-1] == (BEGIN + 4 * DAY, 1.0), 20, pause=0.1)
+    wait(lambda: told()["views"][-1] == (BEGIN + 4 * DAY, 1.0), pause=0.1)
     assert {name: points[: len(expected[name])] for name, points in told().items()} == expected
     assert sender.dropped == dict.fromkeys(DROPPED, 0)
 
@@ -104,8 +104,8 @@ def test_what_the_step_prepare_recorded_is_in_graphite_soon_after(graphite: Grap
     with forwarding(StateReader(lambda: SqlState.open(uri)), sender, pause=0.2):
         first = [day(n) for n in range(20)]
         record("one", first)
-        wait(lambda: holds(first), 20, pause=0.1)
+        wait(lambda: holds(first), pause=0.1)
         second = [*[day(n) for n in range(19)], day(19, carts=99, carting_visitors=50), day(20)]
         record("two", second)
-        wait(lambda: holds(second), 20, pause=0.1)
+        wait(lambda: holds(second), pause=0.1)
     assert sender.sent == 7 * (len(first) + len(second))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ports import free_port
+from waiting import PATIENCE
 
 from vitrina.errors import ConfigError
 from vitrina.verbs.background import Background, check_free
@@ -20,7 +21,7 @@ def test_a_server_with_a_wrong_setting_says_which(tmp_path: Path, line: str) -> 
     command = [sys.executable, "-c", f"print('begun'); print({line!r}); raise SystemExit(2)"]
     started = kept.start(command, host="127.0.0.1", port=free_port(), environment=os.environ)
     with pytest.raises(ConfigError) as told:
-        kept.wait(*started, 20)
+        kept.wait(*started, PATIENCE)
     assert str(told.value) == "VITRINA_X=1: write 2"
     assert not kept.pid_file.exists()
 

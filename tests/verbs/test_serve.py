@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 from ports import free_port
-from waiting import wait
+from waiting import PATIENCE, wait
 
 from app.warm import tiny_propensities
 from vitrina.registry.file_registry import FileRegistry
@@ -60,7 +60,7 @@ class Shop:
     def run(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
         """Exit code, standard output and standard error, which the server must not hold open."""
         with self.begin(*arguments, **settings) as command:
-            out, err = command.communicate(timeout=180)
+            out, err = command.communicate(timeout=400)
         return command.returncode, out, err
 
     def serve(self, workers: int = 2, **settings: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 def half_sent(port: int, body: bytes) -> socket.socket:
     """A request to /predict of which the service has all but the last byte of the body."""
-    asking = socket.create_connection(("127.0.0.1", port), timeout=30)
+    asking = socket.create_connection(("127.0.0.1", port), timeout=120)
     head = f"POST /predict HTTP/1.1\r\nhost: shop\r\ncontent-length: {len(body)}\r\n\r\n".encode()
     asking.sendall(head + body[:-1])
     return asking
@@ -111,10 +111,10 @@ def test_requests_under_way_are_answered_when_a_server_with_workers_is_ended(sho
     ended: list[dict[str, Any]] = []
     ending = threading.Thread(target=lambda: ended.append(shop.stop()))
     ending.start()
-    wait(lambda: refuses(shop.port), 30, pause=0.05)  # it takes no new ones, and knows that it is to end
+    wait(lambda: refuses(shop.port), pause=0.05)  # it takes no new ones, and knows that it is to end
     assert not ended
     answers = [answered(one, body[-1:]) for one in asking]
-    ending.join(timeout=60)
+    ending.join(timeout=PATIENCE)
     assert [one.split(b"\r\n", 1)[0] for one in answers] == [b"HTTP/1.1 200 OK"] * UNDER_WAY
     assert ended == [{"stopped": told["pid"], "forced": False, "told": f"the server, pid {told['pid']}, is ended"}]
     assert living(family) == []
@@ -127,7 +127,7 @@ def living(family: list[psutil.Process]) -> list[psutil.Process]:
 
 def refuses(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except ConnectionRefusedError:
         return True
     return False
@@ -138,7 +138,7 @@ def test_a_server_without_a_model_says_so_and_takes_the_first_one(shop: Shop) ->
     assert code == 0
     assert f"Serving no model yet on {shop.url}" in err and "vitrina train bank_products" in err
     shop.publish()
-    wait(lambda: httpx.get(f"{shop.url}/readyz").json().get("models") == {"bank_products": "1"}, 30)
+    wait(lambda: httpx.get(f"{shop.url}/readyz").json().get("models") == {"bank_products": "1"})
 
 
 def ready(shop: Shop) -> tuple[str, list[str] | None]:
@@ -155,7 +155,7 @@ def test_it_says_which_champion_answers_and_when_the_registry_was_not_asked(shop
     told = shop.serve()
     # a slow machine may answer before the first look has ended, and then says so
     assert told["models"] == {"bank_products": "2"} or told["unconfirmed"] == ["bank_products"]
-    wait(lambda: all(ready(shop) == ("2", None) for _ in range(8)), 60)
+    wait(lambda: all(ready(shop) == ("2", None) for _ in range(8)))
     shop.stop()
     away = f"http://127.0.0.1:{free_port()}"
     code, _, err = shop.run(
@@ -182,7 +182,7 @@ def test_workers_of_a_killed_master_do_not_stay(shop: Shop) -> None:
     master = psutil.Process(told["pid"])
     family = [master, *master.children(recursive=True)]
     master.kill()
-    wait(lambda: not master.is_running() or master.status() == psutil.STATUS_ZOMBIE, 10, pause=0.05)
+    wait(lambda: not master.is_running() or master.status() == psutil.STATUS_ZOMBIE, pause=0.05)
     shop.stop()
     assert living(family) == []
     assert shop.serve(workers=1)["pid"] != told["pid"]
@@ -192,14 +192,14 @@ def test_a_start_can_be_ended_from_elsewhere_and_by_ctrl_c(shop: Shop) -> None:
     pid_file = shop.home / "server" / "server.pid"
     for end in ("stop", "ctrl-c"):
         with shop.begin("serve", "--background", "--port", str(shop.port), "--workers", "2") as starting:
-            wait(pid_file.exists, 30, pause=0.01)
+            wait(pid_file.exists, pause=0.01)
             number = int(pid_file.read_text().splitlines()[0])
             if end == "stop":
                 assert shop.stop()["stopped"] == number
             else:
                 starting.send_signal(signal.SIGINT)
-            _, err = starting.communicate(timeout=60)
-        assert starting.returncode == (1 if end == "stop" else 130)
+            _, err = starting.communicate(timeout=PATIENCE)
+        assert starting.returncode == (1 if end == "stop" else 130), err
         assert ("was stopped while it started" in err) == (end == "stop")
         assert "Traceback" not in err
         assert not pid_file.exists()

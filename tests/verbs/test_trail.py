@@ -40,7 +40,7 @@ def vitrina(home: Path, *arguments: str, code: int = 0, **environment: str) -> l
         env={**own, **SECRETS, "HOME": os.environ.get("HOME", str(home)), **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == code, done.stderr
     assert "planted-s3-secret" not in done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import pytest
 import uvicorn
 from fastapi import Depends, FastAPI
 from starlette.routing import Route
+from waiting import PATIENCE, wait
 
 from app.accounts.desk import SignInDesk
 from app.accounts.guard import Guarded
@@ -75,12 +75,10 @@ class Shop:
             headers["Authorization"] = f"Bearer {token}"
         return self.client.get(path, headers=headers)
 
-    def until(self, status: int, path: str, token: str, seconds: float = 5) -> None:
-        """Waits for the status; what a process remembers of an account is a moment old."""
-        deadline = time.monotonic() + seconds
-        while (answer := self.get(path, token)).status_code != status:
-            assert time.monotonic() < deadline, answer.text
-            time.sleep(0.02)
+    def until(self, status: int, path: str, token: str) -> None:
+        """Waits for the status; what a process remembers of an account is a moment old, and older while its database
+        is slow."""
+        wait(lambda: self.get(path, token).status_code == status, pause=0.02)
 
 
 class Bare:
@@ -112,24 +110,22 @@ def served(app: FastAPI, clock: Clock) -> Iterator[Shop]:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, name="uvicorn", daemon=True)
     thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
-        assert time.monotonic() < deadline and thread.is_alive()
-        time.sleep(0.01)
+    wait(lambda: server.started or not thread.is_alive(), pause=0.01)
+    assert server.started
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     accounts = SqlAccounts(open_engine(app.state.service.settings.state_address))
     try:
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx.Client(base_url=url) as client:
             yield Shop(url=url, desk=app.state.desk, accounts=accounts, clock=clock, client=client, app=app)
     finally:
         server.should_exit = True
-        thread.join(timeout=30)
+        thread.join(timeout=PATIENCE)
 
 
 def started(folder: Path, uri: str = "", *, passwords: Passwords = CHEAP, step: int = 0, **given: Any) -> Any:
     """The service over the database at the URI, or the embedded one of the folder; a context manager."""
     clock = Clock(step=step)
-    settings = Settings(home=folder, state_uri=uri or None, access_log=True, slow_seconds=10, **given)
+    settings = Settings(home=folder, state_uri=uri or None, access_log=True, slow_seconds=600, **given)
     app = create_app(settings, clock=clock, make_desk=partial(SignInDesk, passwords=passwords))
     return served(with_routes_of_each_kind(app), clock)
 

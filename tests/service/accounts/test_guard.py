@@ -115,7 +115,7 @@ def test_the_token_of_a_deleted_account_ends(shop) -> None:
     token = shop.token()
     assert shop.get("/users/me", token).status_code == 200
     shop.accounts.delete_account("ann")
-    shop.until(401, "/users/me", token, seconds=1)
+    shop.until(401, "/users/me", token)
     shop.register("ann")
     for path in ("/users/me", "/bare"):
         assert refused(shop.get(path, token)) == "the token does not hold any more"
@@ -126,7 +126,7 @@ def test_another_password_ends_the_tokens_of_the_old_one(shop) -> None:
     token, others = shop.token(), shop.token("root")
     assert shop.get("/users/me", token).status_code == 200
     change_password(shop.accounts, Passwords(rounds=1, memory_kib=64, lanes=1), "ann", "another-password")
-    shop.until(401, "/users/me", token, seconds=1)
+    shop.until(401, "/users/me", token)
     refused(shop.sign_in())
     assert shop.sign_in(password="another-password").status_code == 200
     assert shop.get("/users/me", others).status_code == 200
@@ -135,7 +135,7 @@ def test_another_password_ends_the_tokens_of_the_old_one(shop) -> None:
 def test_a_disabled_account_is_kept_out(shop) -> None:
     token = shop.token()
     shop.accounts.change_account("ann", disabled=True)
-    shop.until(401, "/users/me", token, seconds=1)
+    shop.until(401, "/users/me", token)
     refused(shop.sign_in())
 
 
@@ -154,7 +154,7 @@ def test_an_api_key_does_what_it_was_made_for(shop) -> None:
     shop.clock.now -= 10
     assert shop.get("/bare", text).status_code == 200
     shop.accounts.delete_api_key(key.key_id)
-    shop.until(401, "/bare", text, seconds=1)
+    shop.until(401, "/bare", text)
 
 
 def test_keys_are_replaced_and_the_tokens_of_the_old_one_live_on(embedded) -> None:
@@ -193,7 +193,7 @@ def test_all_tokens_are_ended_whatever_signs_them(serve, secrets: str | None) ->
     assert end_all_tokens(several[0].accounts) == 2
     for shop in several:
         for token in tokens:
-            shop.until(401, "/bare", token, seconds=1)
+            shop.until(401, "/bare", token)
     assert several[1].get("/bare", several[0].token()).status_code == 200, "whoever signs in anew is let in"
 
 
