@@ -17,6 +17,7 @@ from vitrina.errors import RequestError
 from vitrina.recommend.companions_limits import DEFAULT_N, MOST_N
 from vitrina.recommend.companions_model import CompanionsModel
 from vitrina.registry.model_format import read_model
+from vitrina.registry.pyfunc_cells import is_gap, whole
 
 
 class PublishedCompanions(PythonModel):
@@ -41,8 +42,8 @@ class PublishedCompanions(PythonModel):
         customer = row.get("customer_id")
         found = self._model.companions(
             _codes(row["product_list"], f"row {place}, product_list"),
-            DEFAULT_N if _is_gap(n) else _whole(n, f"row {place}, n"),
-            customer=None if _is_gap(customer) else str(customer),
+            DEFAULT_N if is_gap(n) else whole(n, f"row {place}, n", MOST_N),
+            customer=None if is_gap(customer) else str(customer),
             exclude=_codes(row.get("exclude"), f"row {place}, exclude"),
         )
         offered = zip(found.codes, found.descriptions, found.confidence, strict=True)
@@ -54,24 +55,9 @@ class PublishedCompanions(PythonModel):
         }
 
 
-def _is_gap(value: Any) -> bool:
-    """Pandas fills gaps with NaN, the only number unlike itself."""
-    return value is None or (isinstance(value, float) and value != value)
-
-
 def _codes(value: Any, field: str) -> list[str]:
-    if _is_gap(value):
+    if is_gap(value):
         return []
     if not isinstance(value, list | tuple | np.ndarray):
         raise RequestError(f"{value!r} is no list", field=field, remedy='Send a list of codes, as ["85123A"]')
     return [str(code) for code in value]
-
-
-def _whole(value: Any, field: str) -> int:
-    try:
-        whole = int(value)
-    except (TypeError, ValueError, OverflowError):
-        whole = 0
-    if not 1 <= whole <= MOST_N or whole != value:
-        raise RequestError(f"{value!r} is not a whole number from 1 to {MOST_N}", field=field, remedy="Send one")
-    return whole

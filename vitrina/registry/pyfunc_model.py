@@ -15,6 +15,7 @@ from mlflow.pyfunc import PythonModel
 
 from vitrina.errors import RequestError
 from vitrina.registry.model_format import read_model
+from vitrina.registry.pyfunc_cells import is_gap, whole
 
 DEFAULT_K = 10
 MOST_K = 100
@@ -42,16 +43,6 @@ class PublishedModel(PythonModel):
         model = self._recommender
         seen = [] if session is None or isinstance(session, float) else list(session)  # pandas fills gaps with NaN
         viewed = np.array([row for row in map(model.items.index_of, seen) if row >= 0], np.int32)
-        wanted = DEFAULT_K if k is None or k != k else _whole(k)  # NaN is the only number unlike itself
+        wanted = DEFAULT_K if is_gap(k) else whole(k, "k", MOST_K)
         ranked = model.recommend(History.empty(), session=viewed, k=wanted, as_of=model.as_of)
         return list(model.items.ids_of(ranked.items))
-
-
-def _whole(k: Any) -> int:
-    try:
-        whole = int(k)
-    except (TypeError, ValueError, OverflowError):
-        whole = 0
-    if not 1 <= whole <= MOST_K or whole != k:
-        raise RequestError(f"{k!r} is not a whole number from 1 to {MOST_K}", field="k", remedy="Send one")
-    return whole
