@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from app.bank_products import DEFAULT_LANGUAGE, LANGUAGES, LEAST_SHOWN
 from app.documented_answers import Schema, responses, with_slashes
+from app.service import Text
 from vitrina.events.panels.columns import CUSTOMER_COLUMN, MONTH_COLUMN, PRODUCTS, PROFILE, RAW_OF
 from vitrina.features.panel_client import DATE, HISTORY, LARGEST, MOST_HISTORY, NUMBER
+from vitrina.serving.propensity_state import PropensityState
 
 CLIENT: Schema = {"$ref": "#/components/schemas/BankClient"}
 _PAD = r"[ \t\r\n]*"
 _MONTH = MONTH_COLUMN[1]
 
 
-def schemas() -> Schema:
-    """The schemas that `paths` refers to."""
+def text(_: PropensityState | None) -> Text:
+    """Of /predict, /predict_proba and /random."""
+    return Text(_paths(), _schemas())
+
+
+def _schemas() -> Schema:
     columns = _columns()
     row = {
         "type": "object",
@@ -47,8 +53,7 @@ def schemas() -> Schema:
     return {"BankClient": client}
 
 
-def paths() -> Schema:
-    """Of /predict, /predict_proba and /random, with and without a final slash."""
+def _paths() -> Schema:
     decisions = {
         "type": "object",
         "minProperties": len(PRODUCTS),
@@ -64,8 +69,8 @@ def paths() -> Schema:
         "description": f"Chances that the client takes a product next month, from {LEAST_SHOWN} on, best first.",
         "example": {PRODUCTS[0].russian: 0.0731, PRODUCTS[1].russian: 0.0542},
     }
-    text = {"tags": ["bank products"], "parameters": [_language()]}
-    asked = {**text, "requestBody": {"required": True, "content": {"application/json": {"schema": CLIENT}}}}
+    foretells = {"tags": ["bank products"], "parameters": [_language()]}
+    asked = {**foretells, "requestBody": {"required": True, "content": {"application/json": {"schema": CLIENT}}}}
     found: Schema = {
         "/predict": {
             "post": {
@@ -85,7 +90,7 @@ def paths() -> Schema:
         },
         "/random": {
             "get": {
-                **text,
+                **foretells,
                 "summary": "Which products a made-up client takes next month",
                 "operationId": "predict_random",
                 "responses": responses(decisions),
@@ -97,13 +102,13 @@ def paths() -> Schema:
 
 def _columns() -> Schema:
     """Of a client at one month, by request name."""
-    text: Schema = {"type": ["string", "number", "null"]}
+    code: Schema = {"type": ["string", "number", "null"]}
     number: Schema = {"anyOf": [{"type": "number", "minimum": -LARGEST, "maximum": LARGEST}, _text(NUMBER)]}
-    kinds: dict[str, Schema] = {"category": text, "flag": text, "number": number, "date": _text(DATE)}
+    kinds: dict[str, Schema] = {"category": code, "flag": code, "number": number, "date": _text(DATE)}
     product: Schema = {"anyOf": [{"enum": [0, 1]}, _text(r"[01](\.0)?")]}
     columns = {
         _MONTH: _text(DATE),
-        CUSTOMER_COLUMN[1]: text,
+        CUSTOMER_COLUMN[1]: code,
         **{column.name: kinds[column.kind] for column in PROFILE},
         **{one.column: {**product, "title": one.english} for one in PRODUCTS},
     }

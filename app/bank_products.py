@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import time_ns
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from starlette.types import Receive, Scope, Send
 
+from app.answering import answered, begun, send_json
 from app.reading import parsed, query_fields, read_body
-from app.recommendations import send_json
 from app.service import Endpoint, Service, Serving
-from app.traces import RequestSpan
 from vitrina.errors import RequestError
 from vitrina.events.panels.columns import PRODUCTS
 from vitrina.features.panel_client import client_inputs, read_client
@@ -76,14 +74,11 @@ class Predictions:
         model = state.model
         names = _names(scope["query_string"])
         document = _document(body) if self._random is None else model.marginals.draw_with_past(self._random)
-        span: RequestSpan | None = scope.get("span")
-        begun = 0 if span is None else time_ns()
+        since = begun(scope)
         inputs = client_inputs(read_client(document, default_month=model.as_of_month), model.encoding)
         probabilities = model.probabilities(inputs)
         found = Prediction(probabilities[0], model.decide(probabilities, inputs)[0])
-        if span is not None:
-            facts = {"vitrina.scenario": self._serving.scenario.name, "vitrina.model_version": state.version}
-            span.answered("foretell", begun, facts)
+        answered(scope, "foretell", since, self._serving, state.version)
         if self._metrics is not None:
             self._metrics.predicted(np.flatnonzero(found.taken).tolist())
         await send_json(send, self._render(found, names))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from time import time_ns
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from app.answering import answered, begun, send_json
 from app.reading import MAX_ID_LENGTH, only_known, parsed, read_body
-from app.recommendations import send_json
 from app.service import Endpoint, Service, Serving
-from app.traces import RequestSpan
 from vitrina.errors import RequestError
 from vitrina.recommend.companions_limits import DEFAULT_N, MOST_N
 from vitrina.serving.companions_state import Cart, CompanionsState, companions
@@ -37,12 +35,9 @@ class SendData:
         body = await read_body(scope, receive, self._most_bytes)
         state = self._serving.state()
         cart = read_cart(body)
-        span: RequestSpan | None = scope.get("span")
-        begun = 0 if span is None else time_ns()
+        since = begun(scope)
         found = companions(state, cart, self._metrics)
-        if span is not None:
-            facts = {"vitrina.scenario": self._serving.scenario.name, "vitrina.model_version": state.version}
-            span.answered("companions", begun, {**facts, "vitrina.source": found.source, "vitrina.k": cart.n})
+        answered(scope, "companions", since, self._serving, state.version, source=found.source, k=cart.n)
         confidence = [round(one, DECIMALS) for one in found.confidence]
         result: dict[str, Any] = {
             "recommendation": list(zip(found.codes, found.descriptions, confidence, strict=True)),

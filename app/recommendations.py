@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from time import time_ns
 from typing import Any
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
+from app.answering import answered, begun, send_json
 from app.reading import query_fields, query_id, query_k, read_ask, read_body
 from app.service import Endpoint, Service, Serving
-from app.traces import RequestSpan
 from vitrina.errors import UnknownItemError
 from vitrina.serving.answer import NOTHING, answer, similar
 from vitrina.serving.state import Rows, ServingState
@@ -33,12 +31,9 @@ class Recommendations:
         state = self._serving.state()
         fields = query_fields(scope["query_string"])
         ask = read_ask(query_id(fields, "user_id", state.user_kind), query_k(fields), body, state.items.kind)
-        span: RequestSpan | None = scope.get("span")
-        begun = 0 if span is None else time_ns()
+        since = begun(scope)
         found = answer(state, ask, now=service.clock(), metrics=self._metrics)
-        if span is not None:
-            facts = {"vitrina.scenario": "storefront", "vitrina.model_version": state.version}
-            span.answered("answer", begun, {**facts, "vitrina.source": found.source, "vitrina.k": ask.k})
+        answered(scope, "answer", since, self._serving, state.version, source=found.source, k=ask.k)
         content: dict[str, Any] = {
             "recs": _ids(state, found.items),
             "scores": found.scores,
@@ -68,12 +63,9 @@ class SimilarItems:
         row = state.items.index_of(item)
         if row < 0:
             raise UnknownItemError("the served model's catalogue does not hold this item. Send an item id from its log")
-        span: RequestSpan | None = scope.get("span")
-        begun = 0 if span is None else time_ns()
+        since = begun(scope)
         rows, scores, source = similar(state, row, k, now=self._service.clock(), metrics=self._metrics)
-        if span is not None:
-            facts = {"vitrina.scenario": "storefront", "vitrina.model_version": state.version}
-            span.answered("similar", begun, {**facts, "vitrina.source": source, "vitrina.k": k})
+        answered(scope, "similar", since, self._serving, state.version, source=source, k=k)
         content = {"recs": _ids(state, rows), "scores": scores, "source": source, "model_version": state.version}
         await send_json(send, content)
 
@@ -84,14 +76,6 @@ def endpoints(service: Service, serving: ShopServing) -> list[Endpoint]:
         Endpoint("POST", "/recommendations", Recommendations(service, serving)),
         Endpoint("GET", "/similar_items", SimilarItems(service, serving)),
     ]
-
-
-async def send_json(send: Send, content: dict[str, Any]) -> None:
-    """Answers 200; numpy arrays become JSON lists."""
-    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def _ids(state: ServingState, rows: Rows) -> Any:

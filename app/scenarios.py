@@ -9,7 +9,7 @@ from typing import Any
 from app import bank_documentation, bank_products, basket, basket_documentation, recommendations, shop_documentation
 from app.following import object_store
 from app.schemas import CompanionsInfo, ListsInfo, PropensityInfo, RecommenderInfo
-from app.service import ServedScenario, Text
+from app.service import ServedScenario
 from app.settings import Settings
 from vitrina.events.panels.columns import PRODUCTS, month_text
 from vitrina.serving.companions_state import CompanionsMaker, CompanionsState
@@ -99,7 +99,7 @@ BANK_PRODUCTS: ServedScenario[PropensityState, ProductMetrics] = ServedScenario(
     metrics=lambda metrics: metrics.products("bank_products", [product.column for product in PRODUCTS]),
     maker=lambda settings, metrics: PropensityMaker(),
     endpoints=bank_products.endpoints,
-    text=lambda state: Text(bank_documentation.paths(), bank_documentation.schemas()),
+    text=bank_documentation.text,
     info=_propensity,
 )
 

@@ -19,8 +19,8 @@ from waiting import PATIENCE, wait
 
 from app.accounts.desk import SignInDesk
 from app.accounts.guard import Guarded
+from app.answering import send_json
 from app.main import create_app
-from app.recommendations import send_json
 from app.settings import Settings
 from vitrina.accounts.passwords import Passwords
 from vitrina.accounts.registration import register
