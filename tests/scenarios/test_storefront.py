@@ -19,8 +19,8 @@ from vitrina.recommend.recommender import Recommender
 from vitrina.registry.model_format import read_model, write_model
 from vitrina.registry.registry import RunRecord
 from vitrina.scenarios import Run
-from vitrina.scenarios.champion import Champion
 from vitrina.scenarios.storefront import METRICS, SCENARIO
+from vitrina.scenarios.storefront_champion import Champion
 from vitrina.storage.objects import FolderObjects
 
 RunAt = Callable[..., Run]

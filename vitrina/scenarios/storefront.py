@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vitrina.scenarios.publication import Judged
 
 _HERE = "vitrina.scenarios.storefront"
-_CHAMPION = "vitrina.scenarios.champion"
+_CHAMPION = "vitrina.scenarios.storefront_champion"
 _LOG = "vitrina.scenarios.event_log"
 _PUBLICATION = "vitrina.scenarios.publication"
 
