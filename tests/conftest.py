@@ -18,6 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from places import ByPlace
 from postgresql_server import PostgresServer
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 20_150_803
 
-hypothesis_settings.register_profile("vitrina", deadline=None, derandomize=True)
+# Neither the time of one example nor that of drawing them says anything on a busy machine.
+hypothesis_settings.register_profile(
+    "vitrina", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 hypothesis_settings.load_profile("vitrina")
 answers_may_take(60)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import PATIENCE
 
 from vitrina.errors import DataError, RegistryError
 from vitrina.pipeline import alone, run_step, train
@@ -107,10 +108,10 @@ def test_a_second_training_of_a_scenario_waits_and_another_scenario_does_not(tmp
     thread = threading.Thread(target=second)
     with alone(tmp_path, "basket", said=heard.append):
         thread.start()
-        assert waiting.wait(30)
+        assert waiting.wait(PATIENCE)
         with alone(tmp_path, "storefront", said=heard.append):
             order.append("other")
         order.append("first")
-    thread.join(30)
+    thread.join(PATIENCE)
     assert order == ["other", "first", "second"]
     assert len(heard) == 1 and "Another training of basket" in heard[0]

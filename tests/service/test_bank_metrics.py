@@ -261,7 +261,10 @@ def test_no_request_meets_the_sender(
     assert threads == {"vitrina-report"}
 
 
-def test_the_last_requests_are_sent_at_the_end(serve: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_last_requests_are_sent_at_the_end(
+    serve: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.graphite.CLOSE_SECONDS", PATIENCE)
     carbon = Listener()
     with serve(tmp_path, champion=False, bank=True, graphite=carbon.address, graphite_seconds=3600) as running:
         assert running.client.post("/predict", json={}).status_code == 200

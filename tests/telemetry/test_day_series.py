@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from graphite_server import GraphiteServer
-from waiting import wait
+from waiting import PATIENCE, wait
 
 from vitrina.storage.sql_state import SqlState
 from vitrina.telemetry.day_series import DaySeries, day_begin, day_rates
@@ -64,7 +64,7 @@ def test_every_day_is_told_exactly_and_sending_again_changes_nothing(graphite: G
         assert series.forward("storefront", days, now=now) == 20
     wait(lambda: sender.sent == 60, pause=0.1)
     assert series.forward("storefront", [*days, day(4, views=1)], now=7_201) == 27
-    sender.close(10)
+    sender.close(PATIENCE)
     wait(lambda: told()["views"][-1] == (BEGIN + 4 * DAY, 1.0), pause=0.1)
     assert {name: points[: len(expected[name])] for name, points in told().items()} == expected
     assert sender.dropped == dict.fromkeys(DROPPED, 0)
