@@ -127,7 +127,7 @@ def _words(descriptions: tuple[str, ...]) -> sp.csr_array:
     places: dict[str, int] = {}
     rows, columns = [], []
     for row, text in enumerate(descriptions):
-        for word in set(_WORD.findall(text.lower())):
+        for word in dict.fromkeys(_WORD.findall(text.lower())):
             rows.append(row)
             columns.append(places.setdefault(word, len(places)))
     found = np.bincount(columns, minlength=max(len(places), 1))
