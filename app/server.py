@@ -37,6 +37,7 @@ def run(
     # when it is not set, uvicorn would believe its own machine
     trusted = os.environ.get("FORWARDED_ALLOW_IPS", "").strip()
     check(settings, trusted=trusted)
+    os.environ.pop("WEB_CONCURRENCY", None)  # uvicorn and gunicorn would take a platform's word before `workers`
     if not os.access(
         Path(vitrina.__file__).parent, os.W_OK
     ):  # numba keeps its machine code there, else it needs a home
