@@ -68,3 +68,11 @@ def test_optional_columns_follow_and_are_empty_where_the_file_has_none(tmp_path:
     rows = list(id_rows(path, wanted, optional))
     assert rows == [(2, ("1", "a", "", "x")), (3, ("1", "b", "", ""))]
     assert list(id_rows(path, wanted)) == [(2, ("1", "a")), (3, ("1", "b"))]
+
+
+@pytest.mark.parametrize("header", ["Cart,Customer ID", "CART,customer_id", " cart , CustomerId", "cart,Customer-ID"])
+def test_case_blanks_and_underscores_of_a_name_do_not_matter(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "carts.csv"
+    path.write_text(f"{header}\n1,ann\n")
+    rows = list(id_rows(path, {"cart": ("cart",)}, {"user": ("customer_id", "customerid")}))
+    assert rows == [(2, ("1", "ann"))]

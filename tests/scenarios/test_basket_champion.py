@@ -81,6 +81,7 @@ def test_every_cart_of_a_file_gets_what_the_model_says(run: Run, baskets: Basket
         ("InvoiceNo,StockCode\n1,\n", "row 2: the product is empty"),
         ("InvoiceNo,StockCode\n1,a\n ,b\n", "row 3: the cart is empty"),
         ("StockCode\n1\n", "cart"),
+        ("InvoiceNo,StockCode,CustomerID\n1,a,17\n1,b,\n1,c,18\n", "row 4: cart 1 has two customers, 17 and 18"),
     ],
 )
 def test_carts_that_cannot_be_read_leave_no_file(run: Run, tmp_path: Path, text: str, says: str) -> None:
@@ -88,6 +89,20 @@ def test_carts_that_cannot_be_read_leave_no_file(run: Run, tmp_path: Path, text:
     with pytest.raises(DataError, match=says):
         batch(run, tmp_path / "carts.csv", tmp_path / "out.csv", k=2, new_only=False)
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_one_customer_in_two_spellings_owns_a_cart_and_the_columns_are_called_as_in_sales(
+    run: Run, baskets: Baskets, tmp_path: Path
+) -> None:
+    carts, customer = tmp_path / "carts.csv", baskets.customers[0]
+    carts.write_text(f"Invoice No,Stock_Code,Customer ID\n1,nothing,{customer}\n1,nothing,{customer}.0\n")
+    assert batch(run, carts, tmp_path / "out.csv", k=2, new_only=False)["answered_from"] == {"history": 1}
+
+
+def test_sales_to_score_on_without_a_column_are_refused_with_a_way_out_that_is_there(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_text("InvoiceNo,sku,Description,CustomerID\n1,a,b,\n")
+    with pytest.raises(DataError, match=r"no column StockCode.*Rename them in the file"):
+        score(run, tmp_path / "sales.csv", k=3, new_only=False)
 
 
 def test_who_asks_for_what_is_not_there_is_told(run: Run, run_at: Callable[..., Run], tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def id_rows(
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
     """(row, fields) of each line of a CSV (also .gz; comma, semicolon or tab); row 1 is the header, others follow.
 
-    columns: the accepted names of each wanted column by what it holds; fields of `optional` ones follow, empty where
-    the file has none; other columns are passed over. `DataError` with file and row for a missing column or field, or a
-    file that is not readable.
+    columns: the accepted names of each wanted column by what it holds, whose case, blanks and underscores do not
+    matter; fields of `optional` ones follow, empty where the file has none; other columns are passed over. `DataError`
+    with file and row for a missing column or field, or a file that is not readable.
     """
     row = 1
     try:
@@ -45,10 +45,8 @@ def id_rows(
             header = file.readline()
             delimiter = max(DELIMITERS, key=header.count)
             names = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
-            places = [_place(path, names, accepted, what) for what, accepted in columns.items()]
-            others = [
-                next((names.index(name) for name in accepted if name in names), None) for accepted in optional.values()
-            ]
+            places = [_required(path, names, accepted, what) for what, accepted in columns.items()]
+            others = [_place(names, accepted) for accepted in optional.values()]
             for row, fields in enumerate(csv.reader(file, delimiter=delimiter), start=2):
                 if not fields:
                     continue
@@ -97,10 +95,20 @@ def _open(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _place(path: Path, names: list[str], accepted: tuple[str, ...], what: str) -> int:
-    for name in accepted:
-        if name in names:
-            return names.index(name)
-    found = ", ".join(names)[:120] or "nothing"
-    remedy = f"Name it {', '.join(accepted[:-1])} or {accepted[-1]}."
-    raise DataError(f"the header ({found}) names no {what} column", where=f"{path}, row 1", remedy=remedy)
+def _place(names: list[str], accepted: tuple[str, ...]) -> int | None:
+    """Where the header has the first of the accepted names that it has."""
+    plain = [_plain(name) for name in names]
+    return next((plain.index(name) for name in map(_plain, accepted) if name in plain), None)
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def _required(path: Path, names: list[str], accepted: tuple[str, ...], what: str) -> int:
+    place = _place(names, accepted)
+    if place is None:
+        found = ", ".join(names)[:120] or "nothing"
+        remedy = f"Name it {', '.join(accepted[:-1])} or {accepted[-1]}."
+        raise DataError(f"the header ({found}) names no {what} column", where=f"{path}, row 1", remedy=remedy)
+    return place

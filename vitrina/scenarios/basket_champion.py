@@ -13,6 +13,7 @@ from vitrina.errors import ConfigError, DataError
 from vitrina.evaluation.id_files import ITEM_COLUMNS, USER_COLUMNS, id_rows
 from vitrina.events.baskets.baskets import Baskets
 from vitrina.events.baskets.codes import canonical_customer
+from vitrina.events.baskets.columns import NEEDED, REMEDY
 from vitrina.events.baskets.reader import read_baskets
 from vitrina.recommend.companions_model import CompanionsModel
 from vitrina.scenarios.basket_judgement import Questions
@@ -23,6 +24,7 @@ from vitrina.scenarios.scenario import Run
 HEADER: Final = ("cart", "product", "rank", "confidence", "description", "source")
 CART_COLUMNS: Final = ("cart", "cart_id", "basket", "basket_id", "invoiceno", "invoice", "order_id", "orderid")
 K: Final = 7
+RENAME: Final = f"A sales file has {', '.join(NEEDED)}. Rename them in the file; only a training takes --columns"
 
 
 def recommend(run: Run, user_id: str | None, *, k: int, session: list[str]) -> dict[str, Any]:
@@ -76,7 +78,7 @@ def batch(run: Run, users: Path, out: Path, *, k: int | None, new_only: bool) ->
 
 def read_carts(path: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Products by cart, and the customers of the carts that name one; a customer's cart may be empty, as a line without
-    a product. `DataError` as of `id_rows`."""
+    a product. `DataError` as of `id_rows`, and for a cart of two customers."""
     carts: dict[str, list[str]] = {}
     customers: dict[str, str] = {}
     needed, optional = {"cart": CART_COLUMNS, "product": ITEM_COLUMNS}, {"customer": USER_COLUMNS}
@@ -89,8 +91,12 @@ def read_carts(path: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
         products = carts.setdefault(cart.strip(), [])
         if product.strip():
             products.append(product)
-        if named:
-            customers.setdefault(cart.strip(), customer)
+        if named and customers.setdefault(cart.strip(), named) != named:
+            raise DataError(
+                f"cart {cart.strip()} has two customers, {customers[cart.strip()]} and {named}",
+                where=f"{path}, row {row}",
+                remedy="Give each of them a cart of its own.",
+            )
     if not carts:
         raise DataError("it has a header and no rows", where=str(path), remedy="Give at least one product of a cart.")
     return carts, customers
@@ -107,7 +113,7 @@ def score(run: Run, holdout: Path, *, k: int, new_only: bool) -> dict[str, Any]:
         tempfile.TemporaryDirectory(prefix="vitrina-holdout-") as scratch,
         LocalEngine(memory_limit=run.memory, threads=run.threads) as engine,
     ):
-        read_baskets(holdout, Path(scratch) / "baskets", engine)
+        _read_sales(holdout, Path(scratch) / "baskets", engine)
         baskets = Baskets.open(Path(scratch) / "baskets")
     questions = Questions.of(baskets)
     if not len(questions.one):
@@ -129,3 +135,13 @@ def score(run: Run, holdout: Path, *, k: int, new_only: bool) -> dict[str, Any]:
         "unknown_products": len(strange),
         "metrics": judged.quality(),
     }
+
+
+def _read_sales(holdout: Path, target: Path, engine: LocalEngine) -> None:
+    """As `read_baskets`; where columns are missing, the error does not send to an option that only a training has."""
+    try:
+        read_baskets(holdout, target, engine)
+    except DataError as error:
+        if error.remedy != REMEDY:
+            raise
+        raise DataError(error.problem, where=error.where, remedy=RENAME) from error
