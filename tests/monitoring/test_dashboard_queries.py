@@ -63,7 +63,7 @@ def sources(shop: WatchedShop) -> Sources:
 
 
 def scrape_seconds(shop: WatchedShop) -> float:
-    """Makes rates over 20 seconds; over more when the requests took longer, so that all of them fall into that."""
+    """Makes rates over 20 seconds, or more when the second round took longer, so that all of it falls into that."""
     return max(5, math.ceil((shop.watched_until - shop.asked_since) / 4))
 
 
