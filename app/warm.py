@@ -7,7 +7,7 @@ read, mapped, warmed up. What it answers does not matter.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -43,6 +43,7 @@ from vitrina.serving.companions_state import CompanionsMaker
 from vitrina.serving.loading import load_model
 from vitrina.serving.propensity_state import PropensityMaker
 from vitrina.serving.state import build_state
+from vitrina.serving.watcher import Maker
 
 ITEMS = 4
 FACTORS = 2
@@ -53,8 +54,8 @@ MONTH = 2023 * 12
 def main() -> None:
     """Compiles what answers of all scenarios need."""
     warm_recommender()
-    warm_propensity()
-    warm_companions()
+    warm_models(tiny_propensities(), PropensityMaker())
+    warm_models(tiny_companions(), CompanionsMaker())
 
 
 def warm_recommender() -> None:
@@ -70,13 +71,13 @@ def warm_recommender() -> None:
             state.recommender.recommend(seen, k=2, rules=rules, as_of=AS_OF)
 
 
-def warm_propensity() -> None:
-    """Answers for a made-up client by each kind of model."""
-    for made in tiny_propensities():
+def warm_models(models: Iterable[Packed], maker: Maker[Any]) -> None:
+    """Loads each as a service does, whose `maker` asks it what requests ask."""
+    for made in models:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "model"
             write_model(folder, **made._asdict())
-            PropensityMaker().make(folder, version="0", copy="0", now=AS_OF, offline=True)
+            maker.make(folder, version="0", copy="0", now=AS_OF, offline=True)
 
 
 def tiny_propensities() -> Iterator[Packed]:
@@ -113,15 +114,6 @@ def tiny_propensities() -> Iterator[Packed]:
             as_of_month=MONTH,
             marginals=PanelMarginals(profile={}, owned=(0.5,) * n),
         )
-
-
-def warm_companions() -> None:
-    """Answers carts by each kind of model."""
-    for made in tiny_companions():
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "model"
-            write_model(folder, **made._asdict())
-            CompanionsMaker().make(folder, version="0", copy="0", now=AS_OF, offline=False)
 
 
 def tiny_companions() -> Iterator[Packed]:
