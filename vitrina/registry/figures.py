@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 COLOUR = "#2f6f8f"
 ACCENT = "#d1603d"
+MOST_FEATURES = 30
 
 
 def recall(by_source: Mapping[str, float], union: float, path: Path) -> Path:
@@ -37,13 +38,11 @@ def learning_curve(values: npt.NDArray[np.float64], loss: str, path: Path) -> Pa
     return _saved(figure, path)
 
 
-def importance(by_feature: Mapping[str, float], path: Path, *, most: int = 30) -> Path:
-    """Bars: how much the ranker's predictions change with each feature, in percent of all change."""
-    names = sorted(by_feature, key=lambda name: by_feature[name])[-most:]
-    figure, axes = _figure(0.25 * len(names) + 1)
-    axes.barh(names, [by_feature[name] for name in names], color=COLOUR)
-    axes.set_xlabel("prediction values change, %")
-    return _saved(figure, path)
+def importance(by_feature: Mapping[str, float], path: Path) -> Path:
+    """Bars: how much the ranker's predictions change with each of the MOST_FEATURES that change them most, in percent
+    of all change."""
+    names = sorted(by_feature, key=lambda name: by_feature[name])[-MOST_FEATURES:]
+    return bars({name: by_feature[name] for name in names}, "prediction values change, %", path)
 
 
 def reliability(bins: Sequence[Mapping[str, float]], path: Path) -> Path:
@@ -60,12 +59,12 @@ def reliability(bins: Sequence[Mapping[str, float]], path: Path) -> Path:
     return _saved(figure, path)
 
 
-def by_product(values: Mapping[str, float], metric: str, path: Path) -> Path:
-    """Bars: a metric of each product, the best on top."""
+def bars(values: Mapping[str, float], label: str, path: Path) -> Path:
+    """A bar for each name, the highest value on top."""
     names = sorted(values, key=lambda name: values[name])
     figure, axes = _figure(0.25 * len(names) + 1)
     axes.barh(names, [values[name] for name in names], color=COLOUR)
-    axes.set_xlabel(metric)
+    axes.set_xlabel(label)
     return _saved(figure, path)
 
 

@@ -97,7 +97,7 @@ def pictures(run: Run, model: Model, judged: str, scratch: Path) -> dict[str, Pa
         bins = report["reliability"]["equal_mass"]["bins"]
         drawn["reliability"] = figures.reliability(bins, scratch / "reliability.png")
         by_product = {row["product"]: row["pr_auc"] for row in report["products"] if row["pr_auc"] is not None}
-        drawn["pr_auc_by_product"] = figures.by_product(by_product, "PR-AUC", scratch / "pr_auc.png")
+        drawn["pr_auc_by_product"] = figures.bars(by_product, "PR-AUC", scratch / "pr_auc.png")
     importance = importance_of(model.propensity)
     if importance:
         drawn["feature_importance"] = figures.importance(importance, scratch / "importance.png")

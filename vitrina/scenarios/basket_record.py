@@ -80,7 +80,7 @@ def pictures(run: Run, judged: str, scratch: Path) -> dict[str, Path]:
     quality = _quality(run)
     if quality:
         by_model = {name: found[METRIC] for name, found in quality.items()}
-        drawn["models"] = figures.by_product(by_model, METRIC, scratch / "models.png")
+        drawn["models"] = figures.bars(by_model, METRIC, scratch / "models.png")
     return drawn
 
 
