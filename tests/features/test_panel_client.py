@@ -242,6 +242,23 @@ def test_what_is_wrong_is_named(rows: Rows, document: Any, field: str, problem: 
     assert raised.value.remedy and not raised.value.remedy.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("months", "says"),
+    [
+        (("28-05-2016",), "2016-05 is not before the client's month, 2016-05. Leave it out, or correct fetch_date"),
+        (("28-03-2016", "28-07-2016"), "2016-07 is not before the client's month, 2016-05. Leave it out, or correct"),
+        (("28-04-2016", "01-04-2016"), "2016-04 is there twice. Send each earlier month once"),
+    ],
+)
+def test_a_month_that_is_no_earlier_one_is_named_with_its_own_way_out(
+    rows: Rows, months: tuple[str, ...], says: str
+) -> None:
+    history = [{"fetch_date": month} for month in months]
+    with pytest.raises(RequestError) as raised:
+        rows.answer({"fetch_date": "28-05-2016", "history": history})
+    assert str(raised.value).startswith(f"history: {says}")
+
+
 @pytest.mark.parametrize(("newest", "shown"), [("28-05-2016", "2016-05"), ("28-06-2016", "2016-06")])
 def test_a_history_that_reaches_beyond_the_training_needs_the_month_of_the_client(
     rows: Rows, newest: str, shown: str

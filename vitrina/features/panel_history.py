@@ -74,13 +74,16 @@ def client_lags(
     masks = np.asarray([] if portfolios is None else portfolios, dtype=np.uint32)
     seen = np.full(len(masks), ALL_KNOWN, np.uint32) if portfolios_known is None else portfolios_known
     order = np.argsort(months)
-    wrong = {
-        "is there twice": months[order][1:][months[order][1:] == months[order][:-1]],
-        "is not before the client's month": months[months >= month],
-    }
-    for problem, found in wrong.items():
+    wrong = (
+        ("is there twice", "Send each earlier month once", months[order][1:][months[order][1:] == months[order][:-1]]),
+        (
+            f"is not before the client's month, {month_text(month)}",
+            "Leave it out, or correct fetch_date",
+            months[months >= month],
+        ),
+    )
+    for problem, remedy, found in wrong:
         if len(found):
-            remedy = "Send each earlier month once"
             raise RequestError(f"{month_text(int(found[0]))} {problem}", field="history", remedy=remedy)
     return _history(
         np.append(months[order], np.int32(month)),
