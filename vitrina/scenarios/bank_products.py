@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vitrina.events.panels.panel import Panel
     from vitrina.scenarios.bank_model import Model
     from vitrina.scenarios.bank_panel import Split
-    from vitrina.scenarios.publication import Judged
+    from vitrina.scenarios.publication import Subject
 
 _PANEL = "vitrina.scenarios.bank_panel"
 _HERE = "vitrina.scenarios.bank_products"
@@ -122,7 +122,7 @@ def evaluate(run: Run) -> dict[str, Any]:
             read=Recipe.from_json,
         )
         return {"rows_in": len(panel), **told}
-    models, twin, about = _judged_models(run, panel, split, origin, choice.chosen, choice.validation)
+    models, twin, subject = _judged_models(run, panel, split, origin, choice.chosen, choice.validation)
     judgement = Judgement.of(models, panel, split.test, first=models[CANDIDATE].recipe.cohort, threads=run.threads)
     if twin is not None:
         judgement = judgement.called(CHAMPION, like=twin)
@@ -134,7 +134,7 @@ def evaluate(run: Run) -> dict[str, Any]:
         judgement.write(
             folder, REFERENCE, f"What was taken in {month_text(split.test + 1)}. The candidate is {choice.chosen}."
         )
-        result = write_verdict(run, folder, verdict, scores, about)
+        result = write_verdict(run, folder, verdict, scores, subject)
     everybody = {name: cohorts["all_customers"] for name, cohorts in judgement.quality().items()}
     quality = {name: {metric: of[metric] for metric in METRICS if metric in of} for name, of in everybody.items()}
     firsts = {name: of[METRICS[0]] for name, of in quality.items()}
@@ -143,14 +143,14 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 def _judged_models(
     run: Run, panel: Panel, split: Split, origin: Origin, chosen: str, fitted: Iterable[str]
-) -> tuple[dict[str, Model], str | None, Judged]:
+) -> tuple[dict[str, Model], str | None, Subject]:
     """The models of the table: those that were `fitted`, the one that was `chosen` as the candidate, the baselines and
     the champion's recipe; the name of the one that the champion's recipe is itself; and what the verdict is about."""
     from vitrina.evaluation.gate import CANDIDATE, CHAMPION
     from vitrina.registry.model_format import read_model
     from vitrina.scenarios.bank_model import Model
     from vitrina.scenarios.bank_recipes import BASELINES, Recipe
-    from vitrina.scenarios.publication import Judged, reigning_champion
+    from vitrina.scenarios.publication import Subject, reigning_champion
 
     def fit(recipe: Recipe) -> Model:
         return Model.fit(recipe, panel, until=split.training, valid=split.validation, threads=run.threads)
@@ -163,7 +163,7 @@ def _judged_models(
     if reigning is not None and twin is None:
         models[CHAMPION] = fit(reigning.recipe)
     champion = None if reigning is None else reigning.version
-    return models, twin, Judged(candidate=models[CANDIDATE].recipe.as_json(), origin=origin, champion=champion)
+    return models, twin, Subject(candidate=models[CANDIDATE].recipe.as_json(), origin=origin, champion=champion)
 
 
 def register(run: Run) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vitrina.events.baskets.baskets import Baskets
     from vitrina.events.baskets.splits import BasketSplit
     from vitrina.recommend.companions_model import CompanionsModel
-    from vitrina.scenarios.publication import Judged
+    from vitrina.scenarios.publication import Subject
 
 _DATA = "vitrina.scenarios.basket_data"
 _HERE = "vitrina.scenarios.basket"
@@ -114,7 +114,7 @@ def evaluate(run: Run) -> dict[str, Any]:
             read=Recipe.from_json,
         )
         return {"rows_in": len(baskets), **told}
-    models, twin, about = _judged_models(run, baskets, split, origin, choice.chosen)
+    models, twin, subject = _judged_models(run, baskets, split, origin, choice.chosen)
     questions = Questions.of(baskets.between(split.test, split.end))
     judged = {}
     for name, model in models.items():
@@ -127,7 +127,7 @@ def evaluate(run: Run) -> dict[str, Any]:
     title = f"One product of each basket of the test period hidden. The candidate is {choice.chosen}"
     with run.objects.writing(run.key("evaluation")) as folder:
         write_tables(folder, judged, title=title, reference=REFERENCE, validation=choice.validation)
-        result = write_verdict(run, folder, verdict, scores, about)
+        result = write_verdict(run, folder, verdict, scores, subject)
     quality = {name: {metric: one.scores.mean(metric) for metric in METRICS} for name, one in judged.items()}
     firsts = {name: of[METRIC] for name, of in quality.items()}
     return {"rows_in": len(baskets), "rows_out": len(questions.one), METRIC: firsts, "quality": quality, **result}
@@ -135,14 +135,14 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 def _judged_models(
     run: Run, baskets: Baskets, split: BasketSplit, origin: Origin, chosen: str
-) -> tuple[dict[str, CompanionsModel], str | None, Judged]:
+) -> tuple[dict[str, CompanionsModel], str | None, Subject]:
     """The models of the table: the candidate, the baselines and the champion's recipe; the name of the one that the
     champion's recipe is itself; and what the verdict is about."""
     from vitrina.evaluation.gate import CANDIDATE, CHAMPION
     from vitrina.recommend.companions_model import CompanionsModel
     from vitrina.registry.model_format import read_model
     from vitrina.scenarios.basket_recipes import BASELINES, Recipe
-    from vitrina.scenarios.publication import Judged, reigning_champion
+    from vitrina.scenarios.publication import Subject, reigning_champion
 
     def fit(recipe: Recipe) -> CompanionsModel:
         return recipe.fit(baskets, split.test, threads=run.threads)
@@ -155,7 +155,7 @@ def _judged_models(
     if reigning is not None and twin is None:
         models[CHAMPION] = fit(reigning.recipe)
     champion = None if reigning is None else reigning.version
-    return models, twin, Judged(candidate=stored.meta["recipe"], origin=origin, champion=champion)
+    return models, twin, Subject(candidate=stored.meta["recipe"], origin=origin, champion=champion)
 
 
 def register(run: Run) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def _meta_of(run: Run, version: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class Subject:
     """What a verdict is about: the candidate's recipe as JSON (None: nothing could be judged), the data, and the
     version that was the champion (None: there was none)."""
 
@@ -95,7 +95,7 @@ class Judged:
 
 
 def write_verdict(
-    run: Run, folder: Path, verdict: Verdict, scores: Mapping[str, Scores], judged: Judged
+    run: Run, folder: Path, verdict: Verdict, scores: Mapping[str, Scores], subject: Subject
 ) -> dict[str, Any]:
     """Notes the verdict, writes it and the scores of each model into the folder of an evaluation, and returns what the
     step tells of it."""
@@ -103,7 +103,7 @@ def write_verdict(
 
     for reason in verdict.reasons:
         run.note(reason)
-    (folder / "verdict.json").write_text(json.dumps(verdict.as_json() | judged.as_json()))
+    (folder / "verdict.json").write_text(json.dumps(verdict.as_json() | subject.as_json()))
     for name, found in scores.items():
         found.save(folder / f"{name}.npz")
     reasons = list(verdict.reasons)
@@ -142,11 +142,11 @@ def nothing_judged(
     outcome = "the champion stays" if winner == CHAMPION else f"{winner} is published"
     reason = f"nothing can be judged ({why}): {outcome}"
     verdict = Verdict(promote=False, winner=winner, reasons=(reason,), comparisons=())
-    judged = Judged(candidate=None, origin=origin, champion=None if reigning is None else reigning.version)
+    subject = Subject(candidate=None, origin=origin, champion=None if reigning is None else reigning.version)
     with run.objects.writing(run.key("evaluation")) as folder:
         (folder / "table.md").write_text(f"{reason}\n")
         (folder / "table.json").write_text(json.dumps({"about": reason, **table}))
-        return {"rows_out": 0, "quality": {}, **write_verdict(run, folder, verdict, {}, judged)}
+        return {"rows_out": 0, "quality": {}, **write_verdict(run, folder, verdict, {}, subject)}
 
 
 def tags_of(run: Run, winner: str, verdict: Mapping[str, Any]) -> dict[str, str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vitrina.events.splits import Window
     from vitrina.features.shop import Shop
     from vitrina.recommend.two_stage import TwoStage
-    from vitrina.scenarios.publication import Judged
+    from vitrina.scenarios.publication import Subject
 
 _HERE = "vitrina.scenarios.storefront"
 _CHAMPION = "vitrina.scenarios.storefront_champion"
@@ -175,13 +175,13 @@ def evaluate(run: Run) -> dict[str, Any]:
     from vitrina.scenarios.publication import write_verdict
 
     spec = recipe(run)
-    scores, events, judged = backtested(run, spec)
+    scores, events, subject = backtested(run, spec)
     verdict = Gate().decide(scores["candidate"], scores.get("champion"), {name: scores[name] for name in BASELINES})
     table = Table.of("Rolling windows, repeats allowed", scores, METRICS)
     with run.objects.writing(run.key("evaluation")) as folder:
         (folder / "table.json").write_text(table.to_json())
         (folder / "table.md").write_text(table.markdown())
-        result = write_verdict(run, folder, verdict, scores, judged)
+        result = write_verdict(run, folder, verdict, scores, subject)
     quality = {name: {metric: found.mean(metric) for metric in METRICS} for name, found in scores.items()}
     return {
         "rows_in": events,
@@ -192,16 +192,16 @@ def evaluate(run: Run) -> dict[str, Any]:
     }
 
 
-def backtested(run: Run, spec: TwoStage) -> tuple[dict[str, Scores], int, Judged]:
+def backtested(run: Run, spec: TwoStage) -> tuple[dict[str, Scores], int, Subject]:
     """Pooled scores of "candidate", "champion" (when there is one) and the baselines, on the same rows; how many events
-    there were to learn from; and what was judged."""
+    there were to learn from; and what the verdict is about."""
     from dataclasses import replace
 
     from vitrina.evaluation.backtest import backtest
     from vitrina.evaluation.recipes import TwoStageAtWindows
     from vitrina.evaluation.truth import EventArrays
     from vitrina.recommend.two_stage import TwoStage
-    from vitrina.scenarios.publication import Judged, reigning_champion
+    from vitrina.scenarios.publication import Subject, reigning_champion
 
     with opened(run) as shop:
 
@@ -233,8 +233,8 @@ def backtested(run: Run, spec: TwoStage) -> tuple[dict[str, Scores], int, Judged
     if reigning is not None and reigning.recipe == spec:
         found["champion"] = found["candidate"]
     champion = None if reigning is None else reigning.version
-    judged = Judged(candidate=spec.as_json(), origin=origin, champion=champion)
-    return found, len(events.ts), judged
+    subject = Subject(candidate=spec.as_json(), origin=origin, champion=champion)
+    return found, len(events.ts), subject
 
 
 def drift(run: Run) -> dict[str, Any]:
