@@ -9,6 +9,7 @@ rows, some with fields left out. At the end stand answers by status, requests pe
 predictions by product, and whether the service's own /metrics has counted the same. Exit code: 0 when every request was
 answered with 200 and /metrics counts no less, 1 when not or nobody listens, 2 on bad input, 130 after Ctrl-C.
 
+Where routes are closed: every request carries the token or API key that the environment variable VITRINA_TOKEN holds.
 Needs nothing but Python 3.11, so it can be copied to any machine.
 """
 
@@ -18,6 +19,7 @@ import argparse
 import http.client
 import json
 import math
+import os
 import random
 import re
 import sys
@@ -34,8 +36,7 @@ REQUESTS, WORKERS, MOST_WORKERS = 10_000, 8, 64
 ROUTES = {"random": ("GET", "/random"), "predict": ("POST", "/predict"), "predict_proba": ("POST", "/predict_proba")}
 NEWEST = date(2016, 5, 28)
 EARLIER = ("28-04-2016", "28-03-2016", "28-02-2016", "28-01-2016", "28-12-2015", "28-11-2015")
-SETTLE_SECONDS = 3.0
-INTERRUPTED = 130
+SETTLE_SECONDS, INTERRUPTED = 3.0, 130
 PRODUCTS = {
     "ind_1m_savings_acc": "Сберегательный счёт",
     "ind_1m_guarantee": "Банковская гарантия",
@@ -67,6 +68,7 @@ SEGMENTS = ("01 - TOP", "02 - PARTICULARES", "03 - UNIVERSITARIO")
 PROVINCES = (("28", "MADRID"), ("8", "BARCELONA"), ("46", "VALENCIA"), ("41", "SEVILLA"), ("15", "CORUÑA, A"))
 SAMPLE = re.compile(r"^(vitrina_\w+)\{(.*)\} ([0-9.e+]+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
+REMEDY = "set VITRINA_TOKEN to a token or an API key that opens this route, see vitrina users"
 
 
 @dataclass
@@ -108,18 +110,21 @@ def read(body: bytes) -> dict[str, Any] | None:
 class Connection:
     """A connection to the service that stays open from request to request, and is opened anew after a fault."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, token: str = "") -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is no address; write for example http://127.0.0.1:8000")
+        if not (token.isascii() and token.isprintable()):  # http.client would show it
+            raise ValueError("VITRINA_TOKEN holds a character that no header may: write the token or API key alone")
         self._base = parts.path.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=timeout)
         self.close = self._connection.close
 
     def send(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Status and body. `OSError` or `http.client.HTTPException` when there is no answer."""
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        headers = self._headers | ({} if body is None else {"Content-Type": "application/json"})
         try:
             self._connection.request(method, self._base + path, body, headers)
             answer = self._connection.getresponse()
@@ -165,7 +170,7 @@ class Load:
                     shown = tenths
 
     def _work(self, dice: random.Random) -> None:
-        connection = Connection(self._options.url, self._options.timeout)
+        connection = Connection(self._options.url, self._options.timeout, self._options.token)
         method, path = ROUTES[self._options.ask]
         while self._next():
             body = json.dumps(client(dice)).encode() if method == "POST" else None
@@ -190,9 +195,8 @@ def client(dice: random.Random) -> dict[str, Any]:
     """A made-up client as a request describes one."""
     joined = NEWEST - timedelta(days=dice.randrange(30, 7_000))
     province = dice.choice(PROVINCES)
-    owned = {column: int(dice.random() < 0.08) for column in PRODUCTS} | {
-        "ind_1m_checking_acc": int(dice.random() < 0.6)
-    }
+    owned = {column: int(dice.random() < 0.08) for column in PRODUCTS}
+    owned["ind_1m_checking_acc"] = int(dice.random() < 0.6)
     made: dict[str, Any] = {
         "fetch_date": f"{NEWEST:%d-%m-%Y}",
         "id": dice.randrange(10**6, 2 * 10**6),
@@ -266,7 +270,7 @@ def compared(connection: Connection, path: str, before: Counted | None, tally: T
     while True:
         after = counted(connection, path)
         if before is None or after is None:
-            return "not compared: /metrics does not answer", False
+            return "not compared: /metrics does not answer, or not to this VITRINA_TOKEN", False
         found = differences(before, after, tally)
         if not found:
             return "the same counts, of answers and of products", False
@@ -281,17 +285,15 @@ def compared(connection: Connection, path: str, before: Counted | None, tally: T
 
 def summary(tally: Tally, seconds: float) -> list[str]:
     """Answers by status, rate, latencies, faults and products, for a terminal."""
-    of, good = tally.requests, tally.statuses["200"]
-    lines = [
-        "",
-        f"{of} requests in {seconds:.1f} s ({of / max(seconds, 1e-9):.1f} per second), {good} answered with 200",
-    ]
+    of, good, rate = tally.requests, tally.statuses["200"], tally.requests / max(seconds, 1e-9)
+    lines = ["", f"{of} requests in {seconds:.1f} s ({rate:.1f} per second), {good} answered with 200"]
     lines += [f"  status    {count:8d}  {count / of:7.2%}  {status}" for status, count in tally.statuses.most_common()]
     ordered = sorted(tally.milliseconds)
     if ordered:
         parts = [f"p{share} {percentile(ordered, share):.1f} ms" for share in (50, 95, 99)]
         lines.append(f"  latency   {', '.join(parts)}, max {ordered[-1]:.1f} ms")
     lines += [f"  fault     {count:8d}  {count / of:7.2%}  {fault}" for fault, count in tally.faults.most_common(10)]
+    lines += [f"  {status}       {REMEDY}" for status in ("401", "403") if tally.statuses[status]]
     lines += [f"  product   {count:8d}  {count / good:7.2%}  {name}" for name, count in tally.products.most_common()]
     return lines
 
@@ -304,15 +306,12 @@ def percentile(ordered: Sequence[float], share: int) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Reads the command line, asks, prints the summary and returns the exit code."""
     options = read_options(arguments)
-    connection, path = Connection(options.url, options.timeout), ROUTES[options.ask][1]
+    connection, path = Connection(options.url, options.timeout, options.token), ROUTES[options.ask][1]
     try:
         connection.send("GET", "/healthz")
     except (OSError, http.client.HTTPException) as error:
-        print(
-            f"Nothing answers on {options.url} ({error or type(error).__name__}).\n"
-            "Start the service (vitrina serve, or make up for the whole stack), or name another address: --url URL",
-            file=sys.stderr,
-        )
+        remedy = "Start the service (vitrina serve, or make up for the whole stack), or name another address: --url URL"
+        print(f"Nothing answers on {options.url} ({error or type(error).__name__}).\n{remedy}", file=sys.stderr)
         return 1
     before = counted(connection, path)
     print(f"{options.requests} times {path} on {options.url}, {options.workers} at a time, seed {options.seed}")
@@ -334,13 +333,14 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     made.add_argument("--seed", type=int, default=1, help="of the made-up clients (1)")
     made.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="patience with one request (10)")
     options = made.parse_args(arguments)
+    options.token = os.environ.get("VITRINA_TOKEN", "").strip()  # no option: others may see those
     for name in ("requests", "workers", "timeout"):
         if not 0 < getattr(options, name) < math.inf:
             made.error(f"--{name} {getattr(options, name)}: give a number above 0")
     if options.workers > MOST_WORKERS:
         made.error(f"--workers {options.workers}: at most {MOST_WORKERS}")
     try:
-        Connection(options.url, options.timeout)
+        Connection(options.url, options.timeout, options.token)
     except ValueError as error:
         made.error(str(error))
     return options

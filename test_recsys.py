@@ -8,6 +8,7 @@ Without `--users` it tries the ids 1, 2, ... until three of them have a history 
 or `history`, not from `popular`) and adds two ids that no log has named. Every request becomes a line of JSON in the
 log file. Exit code: 0 when all requests were answered with items, 1 when one was not or nobody listens, 2 on bad input.
 
+Where routes are closed: every request carries the token or API key that the environment variable VITRINA_TOKEN holds.
 Needs nothing but Python 3.11, so it can be copied to any machine. It is a simulation, not a test: pytest finds nothing.
 """
 
@@ -17,6 +18,7 @@ import argparse
 import http.client
 import json
 import math
+import os
 import random
 import sys
 import threading
@@ -39,6 +41,7 @@ SHOWN = 20
 AT_ONCE = 64
 INTERRUPTED = 130
 ID_COLUMNS = frozenset({"user", "user_id", "visitorid"})
+REMEDY = "set VITRINA_TOKEN to a token or an API key that opens this route, see vitrina users"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +71,13 @@ class Asked:
 class Service:
     """The address of a service; every request has a connection of its own, as those of distinct visitors."""
 
-    def __init__(self, address: str, timeout: float) -> None:
+    def __init__(self, address: str, timeout: float, token: str) -> None:
         parts = urlsplit(address if "://" in address else f"http://{address}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{address!r} is no address; write for example http://127.0.0.1:8000")
+        if not (token.isascii() and token.isprintable()):  # http.client would show it
+            raise ValueError("VITRINA_TOKEN holds a character that no header may: write the token or API key alone")
+        self._headers = {"Connection": "close"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._base = parts.path.rstrip("/")
         self._timeout = timeout
@@ -82,7 +88,7 @@ class Service:
         """Status and body. `OSError` or `http.client.HTTPException` when there is no answer."""
         connection = self._connection(*self._place, timeout=self._timeout)
         try:
-            connection.request(method, self._base + path, headers={"Connection": "close"})
+            connection.request(method, self._base + path, headers=self._headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
@@ -252,6 +258,7 @@ def summary(answers: Sequence[Asked], seconds: float) -> str:
         parts = [f"p{share} {percentile(latencies, share):.1f} ms" for share in (50, 95, 99)]
         lines.append(f"  latency   {', '.join(parts)}, max {latencies[-1]:.1f} ms")
     lines += table("fault", Counter(one.fault for one in failed), len(answers))
+    lines += [f"  {status}       {REMEDY}" for status in (401, 403) if any(one.status == status for one in failed)]
     return "\n".join(lines)
 
 
@@ -295,7 +302,8 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(10**6)
     try:
-        options.service = Service(options.host, options.timeout)
+        # from the environment: options may be seen by others
+        options.service = Service(options.host, options.timeout, os.environ.get("VITRINA_TOKEN", "").strip())
         options.ids = read_users(options.users, options.users_file, made.error)
     except (ValueError, OSError) as error:
         made.error(str(error))

@@ -185,6 +185,8 @@ def test_every_setting_is_documented_and_every_documented_setting_exists() -> No
     sources = [
         ROOT / "tests" / "conftest.py",
         ROOT / "docker-compose.yaml",
+        ROOT / "run_mimic_load.py",
+        ROOT / "test_recsys.py",
         ROOT / "tests" / "servers" / "container_engine.py",
         *(path for top in ("vitrina", "app", "airflow") for path in (ROOT / top).rglob("*.py")),
     ]

@@ -19,6 +19,7 @@ from waiting import PATIENCE, wait
 
 from app.main import create_app
 from app.settings import Settings
+from vitrina.accounts.api_keys import make_api_key
 from vitrina.accounts.passwords import Passwords
 from vitrina.accounts.registration import register
 from vitrina.accounts.scopes import USUAL
@@ -55,6 +56,13 @@ class Running:
         answer = self.client.post("/token", data={"username": name, "password": PASSWORD})
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])
+
+    def api_key(self, *scopes: str) -> str:
+        """An API key of a new account with these scopes."""
+        accounts = SqlAccounts.open(self.app.state.service.settings.state_address)
+        name = f"program-{len(accounts.accounts())}"
+        account = register(accounts, CHEAP, name=name, password=PASSWORD, scopes=scopes, now=0)
+        return make_api_key(accounts, account, scopes=(), expires=None, now=0)[1]
 
     def until(self, true: Callable[[], bool]) -> None:
         wait(true, pause=0.01)

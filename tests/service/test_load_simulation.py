@@ -6,6 +6,7 @@ It runs without site-packages (-S), which is how it is promised to run.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -31,8 +32,9 @@ COMMAND = (sys.executable, "-I", "-S", str(SCRIPT))
 class Done:
     """A finished run: exit code, what it printed, and the lines of its log file."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        ended = subprocess.run([*COMMAND, *arguments], cwd=folder, capture_output=True, text=True, timeout=300)
+    def __init__(self, folder: Path, *arguments: str, token: str = "") -> None:
+        command, environment = [*COMMAND, *arguments], {**os.environ, "VITRINA_TOKEN": token}
+        ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
         self.code, self.out, self.err = ended.returncode, ended.stdout, ended.stderr
         log = folder / "test_recsys.log"
         self.log: list[dict[str, Any]] = (
@@ -125,6 +127,39 @@ def test_a_refused_request_makes_the_run_fail_and_is_told_with_its_reason(runnin
     assert "2 failed" in done.out
     assert "status 422: not an integer of 64 bits. Send an integer such as 17" in done.out
     assert [one["status"] for one in done.log].count(200) == 2
+
+
+def test_a_key_opens_closed_routes(serve, tmp_path: Path) -> None:
+    with serve(tmp_path / "home", require_token="recommendations") as running:
+        for token in (running.api_key("recommendations"), f" {running.token()}\n"):
+            done = Done(tmp_path, "--host", running.url, "--rate", "100", token=token)
+            assert done.code == 0, done.out + done.err
+            assert "users with a history: 1, 2, 3" in done.out and "VITRINA_TOKEN" not in done.out
+            assert {one["status"] for one in done.log} == {200} and len(done.log) == 8
+            assert token.strip() not in done.out + done.err + json.dumps(done.log)
+
+
+def test_closed_routes_are_told_with_what_opens_them(serve, tmp_path: Path) -> None:
+    with serve(tmp_path / "home", require_token="recommendations") as running:
+        for token, status in (("", 401), ("planted-token", 401), (running.api_key("events"), 403)):
+            done = Done(tmp_path, "--host", running.url, "--rate", "100", token=token)
+            assert done.code == 1
+            assert {one["status"] for one in done.log} == {status}
+            (remedy,) = (line for line in done.out.splitlines() if "VITRINA_TOKEN" in line)
+            assert "set VITRINA_TOKEN" in remedy and "vitrina users" in remedy
+            assert not token or token not in done.out + done.err + json.dumps(done.log)
+
+
+@pytest.mark.parametrize("token", ["planted\nX-Forged: 1", "planted-ключ"])
+def test_a_token_that_no_header_may_hold_is_refused_and_not_shown(tmp_path: Path, token: str) -> None:
+    done = Done(tmp_path, token=token)
+    assert (done.code, done.out, done.log) == (2, "", [])
+    assert "error: VITRINA_TOKEN" in done.err
+    assert "planted" not in done.err and "Traceback" not in done.err
+
+
+def test_help_names_the_token(tmp_path: Path) -> None:
+    assert "VITRINA_TOKEN" in Done(tmp_path, "--help").out
 
 
 def test_a_service_without_a_model_is_told_with_its_remedy(serve, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import signal
@@ -20,15 +21,17 @@ from mimic_load import SCRIPT, mimic_load
 from ports import free_port
 from web_thread import served
 
+from app.accounts.guard import Guarded
 from vitrina.events.panels.columns import NAMED_HEADER, PRODUCTS
 from vitrina.features.panel_client import read_client
 
 Serve = Callable[..., Any]
 
 
-def load(*arguments: str) -> subprocess.CompletedProcess[str]:
+def load(*arguments: str, token: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-I", "-S", str(SCRIPT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "VITRINA_TOKEN": token}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +115,44 @@ def test_refused_requests_are_told_with_their_reason(serve: Serve, tmp_path: Pat
     assert done.returncode == 1
     assert re.search(r"fault +20  100.00%  status 503: 'no model of bank_products is published'", done.stdout)
     assert "/metrics  the same counts" in done.stdout
+
+
+@pytest.mark.parametrize("ask", ["random", "predict"])
+def test_a_key_opens_closed_routes(serve: Serve, tmp_path: Path, ask: str) -> None:
+    """The service leaves /metrics open; here it is closed as well, as it may be by a proxy."""
+    with serve(tmp_path, champion=False, bank=True, require_token="recommendations") as running:
+        (metrics,) = (one for one in running.app.router.routes if getattr(one, "path", "") == "/metrics")
+        metrics.app = Guarded(metrics.app, running.app.state.desk.guard, "recommendations")
+        assert running.client.get("/metrics").status_code == 401
+        for token in (running.api_key("recommendations"), f" {running.token()}\n"):
+            done = load("-n", "20", "--url", running.url, "--ask", ask, "--workers", "2", token=token)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "20 answered with 200" in done.stdout and "VITRINA_TOKEN" not in done.stdout
+            assert "/metrics  the same counts, of answers and of products" in done.stdout
+            assert token.strip() not in done.stdout + done.stderr
+
+
+def test_closed_routes_are_told_with_what_opens_them(serve: Serve, tmp_path: Path) -> None:
+    with serve(tmp_path, champion=False, bank=True, require_token="recommendations") as running:
+        for token, status in (("", 401), ("planted-token", 401), (running.api_key("events"), 403)):
+            done = load("-n", "5", "--url", running.url, token=token)
+            assert done.returncode == 1
+            assert re.search(rf"^  status +5  100.00%  {status}$", done.stdout, re.MULTILINE), done.stdout
+            (remedy,) = (line for line in done.stdout.splitlines() if "VITRINA_TOKEN" in line)
+            assert "set VITRINA_TOKEN" in remedy and "vitrina users" in remedy
+            assert not token or token not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("token", ["planted\nX-Forged: 1", "planted-ключ"])
+def test_a_token_that_no_header_may_hold_is_refused_and_not_shown(token: str) -> None:
+    done = load("-n", "1", token=token)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: VITRINA_TOKEN" in done.stderr
+    assert "planted" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_help_names_the_token() -> None:
+    assert "VITRINA_TOKEN" in load("--help").stdout
 
 
 def test_a_connection_that_breaks_is_a_fault_and_the_next_request_has_a_new_one() -> None:
