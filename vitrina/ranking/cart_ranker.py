@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vitrina.ranking.cart_features import FEATURES
 from vitrina.ranking.cart_rows import CartRows
-from vitrina.ranking.trees import NO_TREES, Trees, exported
+from vitrina.ranking.trees import NO_TREES, Trees, catboost_settings, exported
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,16 +41,8 @@ class CartRanker:
         model = CatBoost(
             {
                 "loss_function": "Logloss",
-                "iterations": self.iterations,
-                "learning_rate": self.learning_rate,
-                "depth": self.depth,
+                **catboost_settings(self, threads=threads),
                 "l2_leaf_reg": self.l2_leaf_reg,
-                "border_count": self.border_count,
-                "random_seed": self.seed,
-                "thread_count": threads,
-                "allow_writing_files": False,
-                "logging_level": "Silent",
-                "nan_mode": "Min",
             }
         )
         names = list(FEATURES)

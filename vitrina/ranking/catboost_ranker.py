@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vitrina.ranking.pair_features import FEATURES
 from vitrina.ranking.sampling import Rows
-from vitrina.ranking.trees import Trees, exported
+from vitrina.ranking.trees import Trees, catboost_settings, exported
 
 if TYPE_CHECKING:
     from catboost import CatBoost
@@ -104,16 +104,8 @@ class CatBoostRanker:
 
         params: dict[str, Any] = {
             "loss_function": loss,
-            "iterations": self.iterations,
-            "learning_rate": self.learning_rate,
-            "depth": self.depth,
+            **catboost_settings(self, threads=threads),
             "l2_leaf_reg": self.l2_leaf_reg,
-            "border_count": self.border_count,
-            "random_seed": self.seed,
-            "thread_count": threads,
-            "allow_writing_files": False,
-            "logging_level": "Silent",
-            "nan_mode": "Min",
             "eval_metric": "NDCG:top=10;type=Base;hints=skip_train~true",
             "use_best_model": False,
         }

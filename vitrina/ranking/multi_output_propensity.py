@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
@@ -19,7 +19,7 @@ from vitrina.ranking.panel_frame import FrameSnapshot
 from vitrina.ranking.preprocessing import Preprocessing, snapshot_matrix, steps
 from vitrina.ranking.propensity import Probabilities, by_block, without_owned
 from vitrina.ranking.propensity_rows import PropensityRows
-from vitrina.ranking.trees import TOGETHER, Trees, exported, joined, score_columns
+from vitrina.ranking.trees import TOGETHER, Trees, catboost_settings, exported, joined, score_columns
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -93,17 +93,7 @@ class MultiOutputPropensity:
         learned = np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0))
         if not len(learned):
             raise ConfigError("no product is taken in the training months: give more of them.")
-        params: dict[str, Any] = {
-            "iterations": self.iterations,
-            "learning_rate": self.learning_rate,
-            "depth": self.depth,
-            "border_count": self.border_count,
-            "random_seed": self.seed,
-            "thread_count": self.threads,
-            "allow_writing_files": False,
-            "logging_level": "Silent",
-        }
-        model = MultiOutputClassifier(CatBoostClassifier(**params))
+        model = MultiOutputClassifier(CatBoostClassifier(**catboost_settings(self, threads=self.threads)))
         pipeline = Pipeline([("preprocessing", steps()), ("model", model)])
         wanted = labels[:, learned].astype(np.int64)
         pipeline.fit(snapshot_matrix(some.inputs), wanted, model__sample_weight=weights)

@@ -21,7 +21,7 @@ from vitrina.ranking.blocks import in_blocks
 from vitrina.ranking.calibration import ProductCalibration
 from vitrina.ranking.propensity import Probabilities, by_block, without_owned
 from vitrina.ranking.propensity_rows import PropensityRows, draw_pairs
-from vitrina.ranking.trees import TOGETHER, Trees, exported, score_columns
+from vitrina.ranking.trees import TOGETHER, Trees, catboost_settings, exported, score_columns
 
 _START: Final = PANEL_FEATURES.index("portfolio_log_odds")
 _N: Final = len(PRODUCTS)
@@ -106,18 +106,10 @@ class ProductPropensity:
         features = pair_features(train.take(drawn).inputs, context, at, pairs.products)
         params: dict[str, Any] = {
             "loss_function": "Logloss",
-            "iterations": self.iterations,
-            "learning_rate": self.learning_rate,
-            "depth": self.depth,
+            **catboost_settings(self, threads=self.threads),
             "l2_leaf_reg": self.l2_leaf_reg,
-            "border_count": self.border_count,
-            "random_seed": self.seed,
-            "thread_count": self.threads,
             "boost_from_average": False,
             "ignored_features": [] if self.lags else [PANEL_FEATURES.index(name) for name in HISTORY_FEATURES],
-            "nan_mode": "Min",
-            "allow_writing_files": False,
-            "logging_level": "Silent",
         }
         baseline = features[:, _START].astype(np.float64) - np.log(pairs.kept[pairs.products])
         model = CatBoost(params)

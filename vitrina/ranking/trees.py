@@ -10,7 +10,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numba
 import numpy as np
@@ -99,6 +99,36 @@ def trees_of(model: CatBoost, folder: Path) -> Trees:
         spans=np.tile(np.array([0, len(split_start) - 1], np.int64), (len(REGIMES), 1)),
         scale_bias=np.tile(np.array([scale, bias[0]], np.float64), (len(REGIMES), 1)),
     )
+
+
+class Boosting(Protocol):
+    """The hyper-parameters that every ranker of ours has, in CatBoost's meaning."""
+
+    @property
+    def iterations(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def border_count(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def catboost_settings(spec: Boosting, *, threads: int) -> dict[str, Any]:
+    """CatBoost's parameters for these hyper-parameters; it is silent, and a missing value is the least."""
+    return {
+        "iterations": spec.iterations,
+        "learning_rate": spec.learning_rate,
+        "depth": spec.depth,
+        "border_count": spec.border_count,
+        "random_seed": spec.seed,
+        "thread_count": threads,
+        "allow_writing_files": False,
+        "logging_level": "Silent",
+        "nan_mode": "Min",
+    }
 
 
 def exported(model: CatBoost) -> tuple[Trees, bytes]:
